@@ -1,0 +1,35 @@
+# make run: everything that is missing is installed, then the guide is served.
+# make test: the same, then the tests.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: run voice test check bench models clean
+
+run: models
+	$(BIN)/python -m service serve
+
+voice: models
+	$(BIN)/python -m service voice
+
+test: models
+	$(BIN)/python -m pytest
+
+check: $(STAMP)
+	$(BIN)/python -m service check
+
+bench: models
+	$(BIN)/python -m service bench
+
+# Without a network and without a copy on disk the guide still runs, with keys and touch.
+models: $(STAMP)
+	@$(BIN)/python -m service models install || true
+
+$(STAMP): requirements.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) data .pytest_cache
