@@ -1,0 +1,107 @@
+"""Files: the YAML of ``prompts/`` as plain data that remembers its lines.
+
+PyYAML lets the second of two equal keys win silently; here that is a Problem.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from service.content.problems import Problem
+
+LARGEST_FILE_BYTES = 2_000_000
+"""A larger file is not a guide; it is refused before it is parsed."""
+Path_ = tuple[str | int, ...]
+
+
+@dataclass
+class Document:
+    """One parsed file."""
+
+    name: str
+    """Path below ``prompts/``, with slashes."""
+    data: object
+    lines: dict[Path_, int] = field(default_factory=dict)
+    """Path of a value to its line, from 1."""
+
+    def place(self, *path: str | int) -> str:
+        """A path in words, with the line of its nearest known part."""
+        words = "".join(f"[{p + 1}]" if isinstance(p, int) else f".{p}" for p in path).lstrip(".")
+        for end in range(len(path), -1, -1):
+            if path[:end] in self.lines:
+                return f"{words or '(文件)'} (第{self.lines[path[:end]]}行)"
+        return words or "(文件)"
+
+    def problem(self, path: Path_, fault: str, remedy: str) -> Problem:
+        """A Problem of this file at that path."""
+        return Problem(self.name, self.place(*path), fault, remedy)
+
+
+def signature(folder: Path) -> tuple:
+    """Changes whenever a YAML file below the folder is written, added or removed."""
+    return tuple(sorted((str(p), s.st_mtime_ns, s.st_size)
+                        for p in folder.rglob("*.yaml") for s in [p.stat()]))
+
+
+def read_documents(folder: Path) -> tuple[dict[str, Document], list[Problem], str]:
+    """Every YAML file below ``folder`` by name, what is wrong with reading them, and a hash."""
+    documents, problems, digest = {}, [], hashlib.sha256()
+    for path in sorted(folder.rglob("*.yaml")):
+        name = path.relative_to(folder).as_posix()
+        try:
+            data = path.read_bytes()
+        except OSError as e:
+            problems.append(Problem(name, "(文件)", f"读不了：{e.strerror}", "看看文件在不在，权限对不对"))
+            continue
+        digest.update(name.encode() + b"\0" + data + b"\0")
+        document, faults = parse(name, data)
+        problems += faults
+        if document:
+            documents[name] = document
+    return documents, problems, digest.hexdigest()[:16]
+
+
+def parse(name: str, data: bytes) -> tuple[Document | None, list[Problem]]:
+    """One file's data and its faults; no document if it is not YAML at all."""
+    if len(data) > LARGEST_FILE_BYTES:
+        return None, [Problem(name, "(文件)", f"文件太大：{len(data)} 字节", "一个文件不要超过 2 MB")]
+    try:
+        # The C loader's nodes carry the same marks as the Python one's, ten times quicker.
+        root = yaml.compose(data.decode("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except UnicodeDecodeError as e:
+        return None, [Problem(name, "(文件)", f"第 {e.start} 个字节不是 UTF-8", "用 UTF-8 保存")]
+    except yaml.YAMLError as e:
+        mark = getattr(e, "problem_mark", None)
+        place = f"第{mark.line + 1}行第{mark.column + 1}列" if mark else "(文件)"
+        return None, [Problem(name, place, f"不是完整的 YAML：{getattr(e, 'problem', None) or e}",
+                              "检查缩进、冒号和引号；文件是不是只存了一半")]
+    document, problems = Document(name, None), []
+    document.data = _value(document, root, (), problems) if root else None
+    return document, problems
+
+
+def _value(document: Document, node: yaml.Node, path: Path_, problems: list[Problem]):
+    document.lines[path] = node.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(document, child, (*path, i), problems) for i, child in enumerate(node.value)]
+    if isinstance(node, yaml.MappingNode):
+        out = {}
+        for key_node, child in node.value:
+            key = str(key_node.value)
+            if key in out:
+                problems.append(document.problem((*path, key), f"“{key}”写了两次", "删掉一个"))
+            out[key] = _value(document, child, (*path, key), problems)
+        return out
+    # Only whole numbers, booleans and nothing get a type; dates and the rest stay text.
+    return _scalar(node)
+
+
+def _scalar(node: yaml.ScalarNode):
+    kind = node.tag.rsplit(":", 1)[-1]
+    if kind in ("int", "bool", "null"):
+        return yaml.SafeLoader("").construct_object(node)
+    return node.value

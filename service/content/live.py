@@ -1,0 +1,75 @@
+"""LiveGuide: the running guide, which takes up edited files after the same check."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from pathlib import Path
+from typing import Callable
+
+from service.content.check import Knows, load
+from service.content.files import signature
+from service.content.problems import Problem
+from service.core.model import Guide
+from service.errors import ContentError
+
+log = logging.getLogger(__name__)
+
+
+class LiveGuide:
+    """Holds the last good guide of a folder. Thread-safe."""
+
+    def __init__(self, folder: Path, knows: Knows | None = None):
+        """Load the folder; ContentError if it cannot be used."""
+        self._folder, self._knows = folder, knows
+        self._seen = signature(folder)
+        guide, problems = load(folder, knows)
+        if guide is None:
+            raise ContentError(problems)
+        self.current: Guide = guide
+        """The guide to use for the next turn."""
+        self.refused: tuple[Problem, ...] = ()
+        """Problems of the last edit, if it was refused."""
+        self._listeners: list[Callable[[Guide], None]] = []
+        self._lock = threading.Lock()
+
+    def on_change(self, listener: Callable[[Guide], None]) -> None:
+        """Call ``listener`` with each new guide, and with the present one at once."""
+        self._listeners.append(listener)
+        listener(self.current)
+
+    def look(self) -> bool:
+        """Take up the files if they were edited; True if there is a new guide.
+
+        A bad edit is refused as a whole: the running guide stays, ``refused`` has the list.
+        """
+        with self._lock:
+            seen = signature(self._folder)
+            if seen == self._seen:
+                return False
+            self._seen = seen
+            guide, problems = load(self._folder, self._knows)
+            self.refused = tuple(problems)
+            if guide is None:
+                log.warning("edit of the guide refused, %d problem(s); first: %s", len(problems), problems[0])
+                return False
+            changed = guide.version != self.current.version
+            self.current = guide
+        if changed:
+            log.info("guide %s taken up", guide.version)
+            for listener in self._listeners:
+                listener(guide)
+        return changed
+
+
+def watch(guide: LiveGuide, every_s: float, stop: threading.Event) -> threading.Thread:
+    """Look for edits every ``every_s`` seconds in a thread until ``stop`` is set."""
+    def run() -> None:
+        while not stop.wait(every_s):
+            try:
+                guide.look()
+            except OSError as e:
+                log.warning("the guide's folder cannot be read: %s", e)
+    thread = threading.Thread(target=run, name="guide-watch", daemon=True)
+    thread.start()
+    return thread

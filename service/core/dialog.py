@@ -1,0 +1,587 @@
+"""The dialogue: from a Session and an Outcome to the next Session and a Reply.
+
+``advance`` is pure and total: every node, key and outcome has an answer, and every reply leaves
+the listener with something to do next. It follows VoiceXML 2.0's terms (no-input, no-match,
+universals, tapered prompts; https://www.w3.org/TR/voicexml20/). Which words are said is data
+in ``prompts/`` and not decided here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from dataclasses import dataclass, replace
+from typing import Iterable
+
+from service.core import wording
+from service.core.model import ABOUT, HELP, ROOT, Guide, Node, Sentence
+
+PACE_CPM = (140, 160, 180, 205, 230, 260)
+"""Speaking rates that can be chosen, Chinese characters a minute."""
+LOUDNESS_DB = (-12, -6, 0, 6)
+"""Loudness that can be chosen, dB against the normal level (18 dB from end to end)."""
+HINT_AFTER_S = 10.0
+"""Silence before a hint, seconds (WCAG 2.2.1 asks for no less)."""
+HINT_SLOWER = 0.85
+"""A hint after silence is spoken this much slower than the listener's own pace."""
+OFFER_AT_MOST = 3
+"""Choices offered when a request was not understood."""
+
+PROMPTS: dict[str, frozenset[str]] = {
+    name: frozenset(args.split()) for name, args in {
+        "option_line": "option key", "menu_prompt": "", "going": "option", "corrected": "option",
+        "back_to": "option", "steps_count": "count", "step_ordinal": "ordinal", "step_wait": "",
+        "step_wait_short": "", "step_last": "", "steps_done": "count", "step_first": "",
+        "more_offer": "", "more_done": "", "leaf_next": "", "no_next": "", "key_unknown": "",
+        "up_at_root": "", "paused": "", "resumed": "", "slower": "", "faster": "", "louder": "",
+        "softer": "", "slowest": "", "fastest": "", "loudest": "", "softest": "",
+        "silence_menu": "", "silence_steps": "", "silence_leaf": "", "silence_ask": "",
+        "silence_fewer": "", "silence_wait": "", "nomatch_first": "", "nomatch_steps": "",
+        "nomatch_second": "", "nomatch_third": "", "nomatch_quiet": "",
+        "ask_two": "first second", "ask_three": "first second third", "ask_key": "option key",
+        "ask_none": "key", "confirm": "option", "confirm_keys": "", "confirm_no": "",
+        "yes_nothing": "", "no_nothing": "", "stop": "", "stale": "", "about_checked": "date",
+        "about_due": "count", "about_due_none": "", "reconnected": "", "talk_ended": "",
+        "error_internal": "", "error_audio": "", "error_model": "", "error_voice": "",
+        "no_sound_device": "",
+    }.items()}
+"""Every sentence that the program itself speaks, with the placeholders it fills in.
+``prompts/system.yaml`` must have exactly these."""
+
+CHOICE_LABELS = ("choice_next", "choice_back", "choice_first", "choice_more", "choice_none",
+                 "choice_yes", "choice_no")
+"""Labels of ``prompts/screen.yaml`` that replies refer to."""
+
+
+@dataclass(frozen=True)
+class Session:
+    """Where one listener is, and how they like to be spoken to."""
+
+    node: str = ROOT
+    part: int = 0
+    """Index of the current step, or the number of further parts already told."""
+    done: bool = False
+    """True if the end of the step list was reached and said."""
+    asked: tuple[str, ...] = ()
+    """Nodes offered in a question that is still open; one of them: a confirmation."""
+    paused: bool = False
+    """True if the listener asked to wait."""
+    waiting: bool = False
+    """True if nothing more is said until the listener calls."""
+    no_input: int = 0
+    """Silences in a row."""
+    no_match: int = 0
+    """Utterances in a row that were not understood."""
+    pace_cpm: int = 180
+    """Characters a minute."""
+    loudness_db: int = 0
+    """dB against the normal level."""
+    visited: tuple[str, ...] = ()
+    """Menus already heard in full."""
+    origin: tuple[str, int] | None = None
+    """Where help was called from (node, part), so that * leads back there."""
+
+    def to_json(self) -> dict:
+        """A plain mapping, for the store."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict) -> Session:
+        """The session of such a mapping; fields of another version are ignored."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known}
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class Start:
+    """A listener opens a talk."""
+
+
+@dataclass(frozen=True)
+class Rejoin:
+    """The same listener is back after the line or the service was lost."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key was pressed, touched or said."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class Match:
+    """A request was understood: exactly one of node, command and key is set."""
+
+    node: str | None = None
+    command: str | None = None
+    key: str | None = None
+    corrected: bool = False
+    """True if it came as a correction of what the guide had understood before."""
+    score: float = 1.0
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One to three nodes fit; the listener must say which."""
+
+    candidates: tuple[str, ...]
+    scores: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class NoMatch:
+    """Something was said that fits nothing."""
+
+    candidates: tuple[str, ...] = ()
+    scores: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class NoInput:
+    """Nothing was said or pressed for ``HINT_AFTER_S``."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something broke; ``prompt`` says which sentence tells the listener."""
+
+    prompt: str
+
+
+Outcome = Start | Rejoin | Key | Match | Ask | NoMatch | NoInput | Fault
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One button: what it says and the key that it stands for."""
+
+    key: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What is said and shown in answer to one outcome."""
+
+    sentences: tuple[str, ...]
+    """Spoken one after the other; empty if the guide stays silent."""
+    shown: tuple[str, ...]
+    """Only shown."""
+    choices: tuple[Choice, ...]
+    node: str
+    title: str
+    step: tuple[int, int] | None
+    """(number of the current step from 1, count of steps), or None."""
+    pace_cpm: int
+    loudness_db: int
+    hint_after_s: float | None
+    """Seconds of silence after which a NoInput is due; None: wait without end."""
+    state: str
+    """menu, steps, leaf, ask, paused or waiting."""
+
+
+def advance(guide: Guide, session: Session, outcome: Outcome,
+            today: datetime.date) -> tuple[Session, Reply]:
+    """The next session and what to say, for any session and any outcome."""
+    session = _repaired(guide, session)
+    turn = _Turn(guide, session, today)
+    match outcome:
+        case Start():
+            turn.enter(ROOT)
+        case Rejoin():
+            turn.say("reconnected").again()
+        case Key(key):
+            turn.key(key)
+        case Match(node=str() as node, corrected=corrected):
+            turn.go(node, corrected)
+        case Match(command=str() as command):
+            turn.command(command)
+        case Match(key=str() as key):
+            turn.key(key)
+        case Ask(candidates):
+            turn.ask(candidates)
+        case NoMatch() | Match():
+            turn.no_match()
+        case NoInput():
+            turn.no_input()
+        case Fault(prompt):
+            turn.say(prompt)
+    return turn.session, turn.reply()
+
+
+def _repaired(guide: Guide, session: Session) -> Session:
+    """The session with everything dropped that the running guide no longer has."""
+    if session.node not in guide.nodes:
+        return Session(pace_cpm=session.pace_cpm, loudness_db=session.loudness_db)
+    node = guide.nodes[session.node]
+    last = len(node.steps) - 1 if node.steps else len(node.more)
+    origin = session.origin if session.origin and session.origin[0] in guide.nodes else None
+    return replace(session, part=max(0, min(session.part, last)), origin=origin,
+                   asked=tuple(n for n in session.asked if n in guide.nodes))
+
+
+class _Turn:
+    """One call of ``advance`` while it gathers its sentences."""
+
+    def __init__(self, guide: Guide, session: Session, today: datetime.date):
+        self.guide, self.session, self.today = guide, session, today
+        self._spoken: list[str] = []
+        self._shown: list[str] = []
+        self._warned = False
+        self._pace = 1.0
+
+    # --- gathering ---------------------------------------------------------------------------
+
+    @property
+    def node(self) -> Node:
+        return self.guide.nodes[self.session.node]
+
+    def update(self, **changes) -> _Turn:
+        self.session = replace(self.session, **changes)
+        return self
+
+    def heard(self) -> _Turn:
+        """The listener is there and was understood: forget silences and misunderstandings."""
+        return self.update(no_input=0, no_match=0, paused=False, waiting=False)
+
+    def say(self, prompt: str, **values: str) -> _Turn:
+        self._spoken += [s.format(**values) for s in self.guide.prompts[prompt]]
+        return self
+
+    def tell(self, sentences: Iterable[Sentence]) -> _Turn:
+        """Content, with a warning in front of the first sentence whose facts may be out of date."""
+        for sentence in sentences:
+            due = any(self.guide.facts[f].is_due(self.today) for f in sentence.facts)
+            if due and not self._warned:
+                self.say("stale")
+                self._warned = True
+            self._spoken.append(sentence.text)
+        return self
+
+    def title(self, node_id: str) -> str:
+        return self.guide.nodes[node_id].title
+
+    # --- places ------------------------------------------------------------------------------
+
+    def enter(self, node_id: str, part: int = 0) -> _Turn:
+        """Go to a node and say what is said on arrival."""
+        origin = (self.session.node, self.session.part) if node_id == HELP != self.session.node else None
+        origin = self.session.origin if node_id == self.session.node == HELP else origin
+        self.update(node=node_id, part=part, done=False, asked=(), origin=origin)
+        node = self.node
+        first_time = node_id not in self.session.visited
+        if part == 0:
+            self.tell(node.say if first_time or not node.brief else node.brief)
+        if node.options and first_time:
+            self.update(visited=(*self.session.visited, node_id))
+        if node_id == ABOUT:
+            self._age_of_guide()
+        if node.steps and part == 0:
+            self.say("steps_count", count=wording.count(len(node.steps)))
+        return self._place(full=True)
+
+    def again(self) -> _Turn:
+        """Say once more where the listener is."""
+        node = self.node
+        if self.session.asked:
+            return self._question()
+        if not node.steps and self.session.part == 0:
+            self.tell(node.brief or node.say)
+        return self._place(full=False)
+
+    def _place(self, full: bool) -> _Turn:
+        """What can be done here: the options, the step, or the end of an explanation."""
+        node, part = self.node, self.session.part
+        if node.steps:
+            return self._step(full)
+        if part:
+            self.tell(node.more[part - 1])
+        if node.options:
+            self._options(node)
+            return self.say("menu_prompt") if full else self
+        return self._what_now()
+
+    def _options(self, node: Node, at_most: int = 5) -> _Turn:
+        for option in node.options[:at_most]:
+            self.say("option_line", option=self.title(option.node), key=wording.key_name(option.key))
+        return self
+
+    def _what_now(self) -> _Turn:
+        """Only what can be done here, without the content."""
+        node, part = self.node, self.session.part
+        if self.session.asked:
+            return self._question()
+        if node.options:
+            return self._options(node)
+        if node.steps:
+            return self.say("step_wait")
+        if part < len(node.more):
+            return self.say("more_offer")
+        return self.say("more_done" if part else "leaf_next")
+
+    def _step(self, full: bool) -> _Turn:
+        node, part = self.node, self.session.part
+        last = part == len(node.steps) - 1
+        if self.session.done:
+            return self.say("steps_done", count=wording.count(len(node.steps)))
+        if last and part:
+            self.say("step_last")
+        self.say("step_ordinal", ordinal=wording.number(part + 1)).tell(node.steps[part].sentences)
+        return self.say("step_wait" if full or part == 0 else "step_wait_short")
+
+    def _age_of_guide(self) -> None:
+        facts = self.guide.facts.values()
+        newest = max((f.checked for f in facts), default=self.today)
+        due = sum(f.is_due(self.today) for f in facts)
+        self.say("about_checked", date=wording.date(newest))
+        if due:
+            self.say("about_due", count=wording.count(due))
+        else:
+            self.say("about_due_none")
+
+    # --- requests ----------------------------------------------------------------------------
+
+    def go(self, node_id: str, corrected: bool = False) -> _Turn:
+        """Jump to a node on request, saying what was understood so that it can be corrected."""
+        if node_id not in self.guide.nodes:
+            return self.no_match()
+        self.heard()
+        if node_id != ROOT:
+            self.say("corrected" if corrected else "going", option=self.title(node_id))
+        return self.enter(node_id)
+
+    def ask(self, candidates: Iterable[str]) -> _Turn:
+        known = tuple(dict.fromkeys(c for c in candidates if c in self.guide.nodes))[:OFFER_AT_MOST]
+        if not known:
+            return self.no_match()
+        return self.heard().update(asked=known)._question()
+
+    def _question(self) -> _Turn:
+        titles = [self.title(n) for n in self.session.asked]
+        match titles:
+            case [only]:
+                return self.say("confirm", option=only).say("confirm_keys")
+            case [first, second]:
+                self.say("ask_two", first=first, second=second)
+            case [first, second, third]:
+                self.say("ask_three", first=first, second=second, third=third)
+        for i, title in enumerate(titles, 1):
+            self.say("ask_key", option=title, key=wording.key_name(str(i)))
+        return self.say("ask_none", key=wording.key_name(str(len(titles) + 1)))
+
+    def key(self, key: str) -> _Turn:
+        universal = next((c.name for c in self.guide.commands.values() if c.key == key), None)
+        if universal:
+            return self.command(universal)
+        if self.session.asked:
+            return self._answer(key)
+        if self.node.steps or self.node.more:
+            inner = next((c.name for c in self.guide.commands.values() if c.step_key == key), None)
+            if inner:
+                return self.command(inner)
+        option = self.node.option(key)
+        if option:
+            return self.heard().enter(option.node)
+        return self.heard().say("key_unknown")._what_now()
+
+    def _answer(self, key: str) -> _Turn:
+        asked = self.session.asked
+        if key.isdigit() and 1 <= int(key) <= len(asked):
+            return self.heard().enter(asked[int(key) - 1])
+        if key == str(len(asked) + 1):
+            return self.command("no")
+        return self.heard().say("key_unknown")._what_now()
+
+    def command(self, name: str) -> _Turn:
+        handler = getattr(self, f"_do_{name}", None)
+        return handler() if handler else self.no_match()
+
+    # --- commands: one method each, named after prompts/commands.yaml --------------------------
+
+    def _do_repeat(self) -> _Turn:
+        return self._do_resume() if self.session.paused else self.heard().again()
+
+    def _do_hello(self) -> _Turn:
+        return self.heard().again()
+
+    def _do_resume(self) -> _Turn:
+        if self.session.paused or self.session.waiting:
+            return self.heard().say("resumed").again()
+        return self._do_next() if self.node.steps or self.node.more else self.heard().again()
+
+    def _do_next(self) -> _Turn:
+        node, part = self.node, self.session.part
+        if len(self.session.asked) == 1:
+            return self._do_yes()
+        self.heard()
+        if self.session.asked or node.options:
+            return self.say("no_next")._what_now()
+        if node.steps and part + 1 < len(node.steps):
+            return self.update(part=part + 1, done=False)._place(full=False)
+        if node.steps:
+            return self.update(done=True)._place(full=False)
+        if part < len(node.more):
+            return self.update(part=part + 1)._place(full=False)
+        return self._what_now()
+
+    def _do_back(self) -> _Turn:
+        node, part = self.node, self.session.part
+        if self.session.asked or not (node.steps or part):
+            return self._do_up()
+        self.heard()
+        if self.session.done:
+            return self.update(done=False)._place(full=False)
+        if node.steps and part == 0:
+            return self.say("step_first")._place(full=False)
+        return self.update(part=part - 1).again()
+
+    def _do_first(self) -> _Turn:
+        if not (self.node.steps or self.node.more):
+            return self._do_top()
+        return self.heard().enter(self.session.node)
+
+    def _do_up(self) -> _Turn:
+        if self.session.asked:
+            return self.heard().update(asked=()).again()
+        self.heard()
+        if self.session.node == ROOT:
+            return self.say("up_at_root").again()
+        parent, part = self.session.origin or (self.node.parent, 0)
+        self.say("back_to", option=self.title(parent))
+        if part:
+            return self.update(node=parent, part=part, done=False, origin=None).again()
+        return self.enter(parent)
+
+    def _do_top(self) -> _Turn:
+        return self.heard().enter(ROOT)
+
+    def _do_help(self) -> _Turn:
+        return self.heard().enter(HELP)
+
+    def _do_pause(self) -> _Turn:
+        return self.heard().update(paused=True).say("paused")
+
+    def _do_stop(self) -> _Turn:
+        self.heard().update(node=ROOT, part=0, done=False, asked=(), origin=None, waiting=True)
+        return self.say("stop")
+
+    def _do_yes(self) -> _Turn:
+        if len(self.session.asked) == 1:
+            return self.heard().enter(self.session.asked[0])
+        if self.session.asked:
+            return self.heard().again()
+        if self.node.steps or self.session.part < len(self.node.more):
+            return self._do_next()
+        return self.heard().say("yes_nothing")._what_now()
+
+    def _do_no(self) -> _Turn:
+        prompt = "confirm_no" if self.session.asked else "no_nothing"
+        # One misunderstanding has happened: the next one is met with choices at once.
+        return self.heard().update(asked=(), no_match=1).say(prompt)
+
+    def _do_slower(self) -> _Turn:
+        return self._adjust("pace_cpm", PACE_CPM, -1, "slower", "slowest")
+
+    def _do_faster(self) -> _Turn:
+        return self._adjust("pace_cpm", PACE_CPM, +1, "faster", "fastest")
+
+    def _do_louder(self) -> _Turn:
+        return self._adjust("loudness_db", LOUDNESS_DB, +1, "louder", "loudest")
+
+    def _do_softer(self) -> _Turn:
+        return self._adjust("loudness_db", LOUDNESS_DB, -1, "softer", "softest")
+
+    def _adjust(self, field: str, scale: tuple[int, ...], by: int, done: str, limit: str) -> _Turn:
+        now = getattr(self.session, field)
+        nearest = min(range(len(scale)), key=lambda i: abs(scale[i] - now))
+        wanted = max(0, min(len(scale) - 1, nearest + by))
+        self.heard().update(**{field: scale[wanted]})
+        return self.say(done if wanted != nearest else limit).again()
+
+    # --- silence and misunderstanding ----------------------------------------------------------
+
+    def no_input(self) -> _Turn:
+        """A hint, then fewer words and choices, then wait and say how to be called."""
+        if self.session.paused or self.session.waiting:
+            return self
+        count = self.session.no_input + 1
+        self.update(no_input=count)
+        self._pace = HINT_SLOWER
+        if count == 1:
+            return self.say(f"silence_{self._state()}")
+        if count == 2:
+            return self._few_choices(self.say("silence_fewer"), at_most=2)
+        return self.update(waiting=True).say("silence_wait")
+
+    def no_match(self) -> _Turn:
+        """Say it differently, then offer choices in words, then help, then stay quiet.
+
+        Quiet at last, because a television that runs beside the machine must not make it talk.
+        """
+        if self.session.paused or self.session.waiting:
+            return self._quietly()
+        count = self.session.no_match + 1
+        self.update(no_match=count, no_input=0)
+        if count == 1:
+            return self.say("nomatch_steps" if self.node.steps else "nomatch_first")
+        if count == 2:
+            return self._few_choices(self.say("nomatch_second"), OFFER_AT_MOST)
+        if count == 3 and self.session.node != HELP:
+            return self.say("nomatch_third").enter(HELP)
+        return self._quietly()
+
+    def _quietly(self) -> _Turn:
+        self._shown += self.guide.prompts["nomatch_quiet"]
+        return self
+
+    def _few_choices(self, turn: _Turn, at_most: int) -> _Turn:
+        node = self.node
+        if self.session.asked:
+            return turn._question()
+        if node.steps:
+            return turn.say("step_wait")
+        if node.options:
+            return turn._options(node, at_most)
+        offered = tuple(o.node for o in self.guide.nodes[ROOT].options[:at_most])
+        return turn.update(asked=offered)._question()
+
+    # --- the reply ---------------------------------------------------------------------------
+
+    def _state(self) -> str:
+        if self.session.asked:
+            return "ask"
+        if self.node.steps:
+            return "steps"
+        return "menu" if self.node.options else "leaf"
+
+    def _choices(self) -> tuple[Choice, ...]:
+        label, node = self.guide.labels, self.node
+        asked = self.session.asked
+        if len(asked) == 1:
+            return Choice("1", label["choice_yes"]), Choice("2", label["choice_no"])
+        if asked:
+            rows = [Choice(str(i), self.title(n)) for i, n in enumerate(asked, 1)]
+            return *rows, Choice(str(len(asked) + 1), label["choice_none"])
+        if node.steps:
+            return (Choice("1", label["choice_next"]), Choice("2", label["choice_back"]),
+                    Choice("3", label["choice_first"]))
+        if self.session.part < len(node.more):
+            return (Choice("1", label["choice_more"]),)
+        return tuple(Choice(o.key, self.title(o.node)) for o in node.options)
+
+    def reply(self) -> Reply:
+        session, steps = self.session, self.node.steps
+        still = session.paused or session.waiting
+        state = "paused" if session.paused else "waiting" if session.waiting else self._state()
+        return Reply(
+            sentences=tuple(self._spoken), shown=tuple(self._shown), choices=self._choices(),
+            node=session.node, title=self.node.title,
+            step=(session.part + 1, len(steps)) if steps else None,
+            pace_cpm=round(session.pace_cpm * self._pace), loudness_db=session.loudness_db,
+            hint_after_s=None if still else HINT_AFTER_S, state=state)
+
+
+COMMANDS = tuple(name.removeprefix("_do_") for name in vars(_Turn) if name.startswith("_do_"))
+"""Every command; ``prompts/commands.yaml`` must have exactly these."""

@@ -1,0 +1,176 @@
+"""The Guide: what can be said and asked, as frozen values built from ``prompts/``.
+
+Building and checking happens in ``service.content``; here is only the shape.
+"""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass, field
+from typing import Mapping
+
+ROOT = "root"
+HELP = "help"
+ABOUT = "m5_about"
+OPTION_KEYS = ("1", "2", "3", "4", "5")
+KEYS = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#")
+"""The twelve keys of a number pad, in the order of a telephone."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a fact was read."""
+
+    id: str
+    what: str
+    """Name of the document."""
+    address: str
+    """Where it was found, as text; never spoken."""
+    date: str
+    """Date that the source itself bears, or "n.d."."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One thing that the guide claims, with the ground for it."""
+
+    id: str
+    claim: str
+    sources: tuple[str, ...]
+    checked: datetime.date
+    """Day on which a person or editor last compared the claim with its sources."""
+    confidence: str
+    """H, M, L, or N: no source found, never spoken as a fact."""
+    review: datetime.date | None = None
+    """Day after which the claim may be out of date; None for what does not change yearly."""
+    spoken: bool = True
+    """False if the article has it but it says nothing to a listener."""
+
+    def is_due(self, today: datetime.date) -> bool:
+        """True if the day of review has passed."""
+        return self.review is not None and today > self.review
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """One spoken sentence."""
+
+    text: str
+    facts: tuple[str, ...] = ()
+    """Facts that this sentence rests on."""
+    unverified: bool = False
+    """True if the sentence itself says that this could not be verified."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of a list that the listener follows, doing each before hearing the next."""
+
+    id: str
+    sentences: tuple[Sentence, ...]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One choice of a menu."""
+
+    key: str
+    node: str
+
+
+@dataclass(frozen=True)
+class Node:
+    """One place of the guide."""
+
+    id: str
+    title: str
+    """What it is called in a menu, in a question and on the screen."""
+    parent: str
+    """Node that the key * leads to; the root's parent is the root."""
+    say: tuple[Sentence, ...]
+    brief: tuple[Sentence, ...] = ()
+    """Spoken instead of ``say`` when the listener comes back; empty: ``say`` again."""
+    options: tuple[Option, ...] = ()
+    steps: tuple[Step, ...] = ()
+    more: tuple[tuple[Sentence, ...], ...] = ()
+    """Further parts of an explanation, each told on request."""
+    requests: tuple[str, ...] = ()
+    """Ways in which people ask for it."""
+
+    def option(self, key: str) -> Option | None:
+        """The option behind a key, or None."""
+        return next((o for o in self.options if o.key == key), None)
+
+
+@dataclass(frozen=True)
+class Command:
+    """Something that can be said or pressed at every prompt."""
+
+    name: str
+    phrases: tuple[str, ...]
+    key: str | None = None
+    """Key with this meaning everywhere, if any."""
+    step_key: str | None = None
+    """Key with this meaning inside a step list, if any."""
+
+
+@dataclass(frozen=True)
+class Padding:
+    """What people say around a request and what it is in plain words."""
+
+    fillers: tuple[str, ...] = ()
+    negations: tuple[str, ...] = ()
+    """Openings of a correction: 不是这个, 我问的是 ..."""
+    dialect: Mapping[str, str] = field(default_factory=dict)
+    """Words of Hunan speech to plain ones."""
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """How texts are given to a voice."""
+
+    replace: tuple[tuple[str, str], ...] = ()
+    """(as written, as spoken), applied in order."""
+    readings: Mapping[str, str] = field(default_factory=dict)
+    """Word to pinyin with tone digits, for polyphones."""
+    hearing: Mapping[str, str] = field(default_factory=dict)
+    """Character that the speech model lacks to one of the same sound that it has: 冇 to 冒."""
+
+    def spoken(self, text: str) -> str:
+        """The text with every replacement made."""
+        for written, said in self.replace:
+            text = text.replace(written, said)
+        return text
+
+    def heard(self, phrase: str) -> str:
+        """The phrase as the speech model would write it down."""
+        return phrase.translate(str.maketrans(dict(self.hearing)))
+
+
+@dataclass(frozen=True)
+class Guide:
+    """Everything that can be said, heard and shown, of one version of ``prompts/``."""
+
+    version: str
+    """Hash of the files that it was built from."""
+    nodes: Mapping[str, Node]
+    commands: Mapping[str, Command]
+    key_phrases: Mapping[str, tuple[str, ...]]
+    """Key to the ways of saying it."""
+    facts: Mapping[str, Fact]
+    sources: Mapping[str, Source]
+    prompts: Mapping[str, tuple[str, ...]]
+    """Id to sentences with placeholders."""
+    labels: Mapping[str, str]
+    """Words that are only shown."""
+    padding: Padding
+    lexicon: Lexicon
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Words that fit several nodes, and the nodes to offer."""
+    outside: tuple[str, ...] = ()
+    """Sentences that are not for the guide, as examples of what to reject."""
+
+    def node(self, node_id: str) -> Node:
+        """The node of that id; KeyError if there is none."""
+        return self.nodes[node_id]
+
