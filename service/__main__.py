@@ -1,0 +1,100 @@
+"""The command line: reads arguments, calls one function, exits with a code."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from service.errors import GuideError
+from service.settings import Settings, read_settings
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; 0 done, 1 failed, 2 wrong usage."""
+    arguments = _parser().parse_args(argv)
+    try:
+        settings = read_settings()
+        # Standard output belongs to the answers; the log goes beside it.
+        logging.basicConfig(level=settings.log_level, stream=sys.stderr,
+                            format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        # Alembic announces each of its plugins at every start.
+        logging.getLogger("alembic").setLevel(logging.WARNING)
+        return arguments.run(arguments, settings)
+    except GuideError as e:
+        print(f"{e.code}: {e}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, BrokenPipeError):
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m service", description="衡阳社保语音指南")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run, text: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(run=run)
+        return added
+
+    command("serve", _serve, "serve the kiosk page and the API")
+    voice = command("voice", _voice, "talk in the terminal: microphone, loudspeaker, number pad")
+    voice.add_argument("--keys", action="store_true", help="keys and text alone, no microphone")
+    command("understand", _understand, "a text a line on standard input to an outcome a line")
+    command("hear", _hear, "recordings to an outcome a line").add_argument("files", nargs="+", type=Path)
+    say = command("say", _say, "speak a text into a WAV file")
+    say.add_argument("text")
+    say.add_argument("--out", type=Path, required=True)
+    say.add_argument("--pace", type=int, default=180, help="Chinese characters a minute")
+    command("check", _check, "every problem of the guide's data")
+    models = command("models", _models, "list, verify or install the models")
+    models.add_argument("rest", nargs=argparse.REMAINDER)
+    bench = command("bench", _bench, "measure, and print JSON")
+    bench.add_argument("--seconds", type=float, default=None, help="shorter runs for a first look")
+    return parser
+
+
+def _serve(_arguments, settings: Settings) -> int:
+    from service.server import serve
+    return serve(settings)
+
+
+def _voice(arguments, settings: Settings) -> int:
+    from service.terminal import run
+    return run(settings, keys_only=arguments.keys)
+
+
+def _understand(_arguments, settings: Settings) -> int:
+    from service.commands import understand
+    return understand(settings, sys.stdin, sys.stdout)
+
+
+def _hear(arguments, settings: Settings) -> int:
+    from service.commands import hear
+    return hear(settings, arguments.files, sys.stdout)
+
+
+def _say(arguments, settings: Settings) -> int:
+    from service.commands import say
+    return say(settings, arguments.text, arguments.pace, arguments.out, sys.stdout)
+
+
+def _check(_arguments, settings: Settings) -> int:
+    from service.commands import check
+    return check(settings, sys.stdout)
+
+
+def _models(arguments, settings: Settings) -> int:
+    from service.app import model_store
+    from service.speech.models import main as models
+    return models(arguments.rest, model_store(settings))
+
+
+def _bench(arguments, settings: Settings) -> int:
+    from service.bench import run
+    return run(settings, sys.stdout)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""Commands that answer with one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Iterable, TextIO
+
+from service.app import load_recognizer
+from service.content.check import load
+from service.content.live import LiveGuide
+from service.core.dialog import Ask, Match, NoMatch
+from service.core.model import ROOT, Guide
+from service.core.understanding import Understanding
+from service.errors import AudioError, ModelError
+from service.listening import Listening
+from service.settings import Settings
+from service.speech.audio import LONGEST_FILE_S, duration_s, read_pcm
+from service.speech.voice import Pyttsx3Voice
+from service.talks import Library, is_nothing
+
+
+def understand(settings: Settings, texts: Iterable[str], out: TextIO) -> int:
+    """What each text means at the main menu, with nothing said before."""
+    guide = LiveGuide(settings.prompts_dir).current
+    understanding = Understanding(guide)
+    for text in texts:
+        _line(out, text=text.rstrip("\n"), **outcome_json(guide, understanding.interpret(text)))
+    return 0
+
+
+def hear(settings: Settings, files: Iterable[Path], out: TextIO) -> int:
+    """What each recording means at the main menu; 1 if a file could not be read."""
+    recognizer = load_recognizer(settings)
+    if recognizer is None:
+        raise ModelError("without a speech model nothing can be heard")
+    library = Library(LiveGuide(settings.prompts_dir), recognizer)
+    listening = Listening(recognizer, library, settings.decoders)
+    failed = 0
+    for path in files:
+        try:
+            _line(out, file=path.name, **_heard(listening, library, path))
+        except AudioError as e:
+            _line(out, file=path.name, error={"code": e.code, "message": str(e)}, outcome="no_match",
+                  node=None, command=None, key=None, candidates=[], transcript="", tail_ms=None)
+            failed = 1
+    return failed
+
+
+def _heard(listening: Listening, library: Library, path: Path) -> dict:
+    listened = listening.once(read_pcm(path, LONGEST_FILE_S))
+    hearing, edition = listened.hearing, library.edition
+    outcome = NoMatch()
+    if hearing and not is_nothing(hearing):
+        outcome = edition.understanding.hear(hearing.grammar.text, hearing.open.text,
+                                             hearing.grammar.confidence)
+    return {"transcript": hearing.open.text if hearing else "",
+            "grammar": hearing.grammar.text if hearing else "",
+            **outcome_json(edition.guide, outcome), "audio_s": round(listened.audio_s, 3),
+            "decode_s": round(hearing.decode_s if hearing else 0.0, 4),
+            "tail_ms": round(listened.tail_s * 1000, 1)}
+
+
+def outcome_json(guide: Guide, outcome: Match | Ask | NoMatch) -> dict:
+    """An outcome at the main menu, where a key means the node behind it."""
+    answer = {"outcome": "no_match", "node": None, "command": None, "key": None, "candidates": []}
+    if isinstance(outcome, Match):
+        answer |= {"outcome": "match", "node": outcome.node, "command": outcome.command, "key": outcome.key}
+        _resolve_key(guide, answer)
+        answer["candidates"] = [{"node": answer["node"], "command": answer["command"],
+                                 "score": round(outcome.score, 3)}]
+    else:
+        scores = outcome.scores or (0.0,) * len(outcome.candidates)
+        answer["candidates"] = [{"node": n, "score": round(s, 3)}
+                                for n, s in zip(outcome.candidates, scores)]
+        if isinstance(outcome, Ask):
+            answer["outcome"] = "ask"
+    return answer
+
+
+def _resolve_key(guide: Guide, answer: dict) -> None:
+    option = answer["key"] and guide.nodes[ROOT].option(answer["key"])
+    if option:
+        answer["node"] = option.node
+    elif answer["key"]:
+        answer["command"] = next((c.name for c in guide.commands.values() if c.key == answer["key"]), None)
+    # At the main menu these all lead to its beginning.
+    if answer["node"] == ROOT or answer["command"] in ("first", "hello"):
+        answer |= {"node": ROOT, "command": "top"}
+
+
+def say(settings: Settings, text: str, pace_cpm: int, target: Path, out: TextIO) -> int:
+    """Speak a text into a WAV file."""
+    voice = Pyttsx3Voice(LiveGuide(settings.prompts_dir).current.lexicon)
+    try:
+        data = voice.synthesize(text, pace_cpm)
+    finally:
+        voice.close()
+    target.write_bytes(data)
+    _line(out, file=str(target), voice=voice.name, audio_s=round(duration_s(data), 3), bytes=len(data))
+    return 0
+
+
+def check(settings: Settings, out: TextIO) -> int:
+    """Every problem of the guide's data; 1 if there is one."""
+    recognizer = load_recognizer(settings)
+    guide, problems = load(settings.prompts_dir, recognizer.knows if recognizer else None)
+    for problem in problems:
+        _line(out, **problem.to_json())
+    summary = {"problems": len(problems), "spelling_checked": recognizer is not None}
+    if guide:
+        summary |= {"version": guide.version, "nodes": len(guide.nodes), "facts": len(guide.facts),
+                    "phrases": len(Understanding(guide).phrases())}
+    _line(out, **summary)
+    return 1 if problems else 0
+
+
+def _line(out: TextIO, **values) -> None:
+    print(json.dumps(values, ensure_ascii=False), file=out, flush=True)

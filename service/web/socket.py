@@ -1,0 +1,122 @@
+"""The WebSocket /api/v1/listen: a microphone's audio in, turns made by voice out.
+
+Plain ASGI, because Flask speaks WSGI, which has no WebSockets. Decoding blocks, so it runs in a
+pool of as many threads as there are cores; a connection that only waits costs no thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import urllib.parse
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from service.errors import BadRequest, GuideError, NotFound
+from service.listening import Listening
+from service.speech.ear import Heard, SpeechBegan
+from service.speech.recognizer import Hearing
+from service.talks import Talks, new_id
+from service.web.api import PREFIX, error_json, reply_json
+
+log = logging.getLogger(__name__)
+PATH = f"{PREFIX}/listen"
+LARGEST_CHUNK_BYTES = 320_000
+"""Ten seconds of audio in one message; more is no microphone."""
+POLICY_VIOLATION, TRY_AGAIN_LATER = 1008, 1013
+
+
+class ListenSocket:
+    """The ASGI application of the socket."""
+
+    def __init__(self, talks: Talks, listening: Listening, pool: ThreadPoolExecutor):
+        self._talks, self._listening, self._pool = talks, listening, pool
+
+    async def __call__(self, scope, receive, send) -> None:
+        """Serve one connection."""
+        await receive()
+        await send({"type": "websocket.accept"})
+        query = urllib.parse.parse_qs(scope["query_string"].decode("ascii", "replace"))
+        connection = _Connection(self._talks, self._listening, self._pool, send)
+        try:
+            await connection.open(query.get("session", [""])[0])
+            await connection.serve(receive)
+        except GuideError as e:
+            await connection.tell(type="error", **error_json(e, self._talks))
+            code = POLICY_VIOLATION if isinstance(e, (NotFound, BadRequest)) else TRY_AGAIN_LATER
+            await send({"type": "websocket.close", "code": code})
+        except ConnectionError:
+            log.debug("the listener's page went away")
+
+
+class _Connection:
+    """One page's microphone."""
+
+    def __init__(self, talks: Talks, listening: Listening, pool: ThreadPoolExecutor, send):
+        self._talks, self._listening, self._pool, self._send = talks, listening, pool, send
+        self._speaking = ""
+        """What the page is playing; empty while it is silent."""
+        self._beside = ""
+        """What it was playing when the utterance began."""
+
+    async def open(self, talk_id: str) -> None:
+        """Check the session and make an ear."""
+        await self._in_pool(self._talks.last, talk_id)
+        self._talk_id = talk_id
+        self._stream = await self._in_pool(self._listening.stream)
+        await self.tell(type="ready")
+
+    async def serve(self, receive) -> None:
+        """Take messages until the page closes the connection."""
+        while (message := await receive())["type"] == "websocket.receive":
+            if message.get("bytes"):
+                await self._audio(message["bytes"])
+            elif message.get("text"):
+                await self._control(message["text"])
+
+    async def tell(self, **message) -> None:
+        """Send one message."""
+        await self._send({"type": "websocket.send", "text": json.dumps(message, ensure_ascii=False)})
+
+    async def _control(self, text: str) -> None:
+        try:
+            message = json.loads(text)
+            kind = message["type"]
+            if kind == "speaking":
+                self._speaking = await self._in_pool(
+                    self._talks.sentence, self._talk_id, str(message["turn_id"]), int(message["sentence"]))
+            elif kind == "silent":
+                self._speaking = ""
+            elif kind == "forget":
+                self._stream.forget()
+            else:
+                raise ValueError
+        except (ValueError, KeyError, TypeError) as e:
+            raise BadRequest("not a message of this socket") from e
+
+    async def _audio(self, pcm: bytes) -> None:
+        if len(pcm) > LARGEST_CHUNK_BYTES or len(pcm) % 2:
+            raise BadRequest("not 16 bit audio in small pieces")
+        for event in await self._in_pool(lambda: list(self._stream.feed(pcm))):
+            if isinstance(event, SpeechBegan):
+                self._beside = self._speaking
+                await self.tell(type="hearing")
+            elif isinstance(event, Heard):
+                await self.tell(type="thinking")
+                await self._turn(event.hearing)
+
+    async def _turn(self, hearing: Hearing) -> None:
+        if self._beside:
+            take = partial(self._talks.interrupt, self._talk_id, new_id(), hearing, self._beside)
+        else:
+            take = partial(self._talks.hear, self._talk_id, new_id(), hearing)
+        view = await self._in_pool(take)
+        if view is None:
+            await self.tell(type="nothing")
+        else:
+            self._speaking = ""
+            await self.tell(type="turn", reply=reply_json(view, True))
+
+    async def _in_pool(self, function, *args):
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)

@@ -1,0 +1,123 @@
+/** The HTTP side of the service: sessions, turns and the audio of sentences. */
+
+const BASE = new URL('api/v1/', document.baseURI);
+const TURN_TIMEOUT_MS = 15_000;
+const AUDIO_TIMEOUT_MS = 10_000;
+/** What a proxy answers while the service behind it is away. */
+const AWAY = [502, 503, 504];
+
+/** The service could not be reached; the same request may be sent again. */
+export class Unreachable extends Error {}
+
+/** The service answered with an error of its own. */
+export class Refused extends Error {
+  /**
+   * @param {number} status
+   * @param {{code?: string, message?: string, say?: string}} error
+   */
+  constructor(status, error) {
+    super(error.message ?? `status ${status}`);
+    this.status = status;
+    this.code = error.code ?? '';
+    this.say = error.say ?? '';
+  }
+
+  /** True if there is no such talk (any more), so that a new one has to be opened. */
+  get sessionLost() {
+    return this.status === 404 || this.status === 410;
+  }
+}
+
+/**
+ * An identifier nobody else makes. randomUUID exists in a secure context only, and a tablet may
+ * well open this page by plain http in the local network.
+ * @returns {string}
+ */
+export function newTurnId() {
+  if (crypto.randomUUID) return crypto.randomUUID();
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/**
+ * Opens a talk.
+ * @returns {Promise<object>} the greeting, a Reply
+ */
+export function openSession() {
+  return request('POST', 'sessions');
+}
+
+/**
+ * @param {string} session
+ * @returns {Promise<object>} the Reply of the last turn
+ */
+export function getSession(session) {
+  return request('GET', `sessions/${encodeURIComponent(session)}`);
+}
+
+/**
+ * Takes a turn. Sending the same turn_id again is safe.
+ * @param {string} session
+ * @param {{turn_id: string, key?: string, event?: string}} turn
+ * @returns {Promise<object>} a Reply
+ */
+export function takeTurn(session, turn) {
+  return request('POST', `sessions/${encodeURIComponent(session)}/turns`, turn);
+}
+
+/**
+ * @param {string} address as given in a sentence of a Reply
+ * @param {AbortSignal} signal
+ * @returns {Promise<ArrayBuffer>} an encoded sound
+ */
+export async function fetchAudio(address, signal) {
+  const limit = AbortSignal.any
+    ? AbortSignal.any([signal, AbortSignal.timeout(AUDIO_TIMEOUT_MS)]) : signal;
+  const response = await reach(address, { signal: limit });
+  if (!response.ok) throw new Refused(response.status, {});
+  return response.arrayBuffer();
+}
+
+/**
+ * @param {string} session
+ * @returns {string} address of the WebSocket that listens for this talk
+ */
+export function listenAddress(session) {
+  const address = new URL('listen', BASE);
+  address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:';
+  address.searchParams.set('session', session);
+  return address.href;
+}
+
+async function request(method, path, body) {
+  const options = { method, cache: 'no-store', headers: { Accept: 'application/json' } };
+  if (body) {
+    options.headers['Content-Type'] = 'application/json';
+    options.body = JSON.stringify(body);
+  }
+  // A connection that hangs counts as lost; the same turn can be sent again without harm.
+  if (AbortSignal.timeout) options.signal = AbortSignal.timeout(TURN_TIMEOUT_MS);
+  const response = await reach(new URL(path, BASE), options);
+  const answer = await readJson(response);
+  if (response.ok && answer) return answer;
+  if (!answer?.error && (response.ok || AWAY.includes(response.status))) {
+    throw new Unreachable(`no answer, status ${response.status}`);
+  }
+  throw new Refused(response.status, answer?.error ?? {});
+}
+
+async function reach(address, options) {
+  try {
+    return await fetch(address, options);
+  } catch (problem) {
+    throw new Unreachable(String(problem));
+  }
+}
+
+async function readJson(response) {
+  try {
+    return await response.json();
+  } catch {
+    return null; // cut off half-way, or a page made by a proxy
+  }
+}
