@@ -69,12 +69,14 @@ def load_recognizer(settings: Settings) -> Recognizer | None:
 
 def create_app(settings: Settings) -> Service:
     """Build the service. Raises ContentError or StoreError if it cannot run at all."""
-    # The speech model loads while the guide is read and checked; its words are needed last.
+    # The speech model loads while the guide is read and compiled: both take about a second.
     with ThreadPoolExecutor(1) as loader:
         loading = loader.submit(load_recognizer, settings)
-        guide = LiveGuide(settings.prompts_dir, lambda word: _knows(loading.result(), word))
+        guide = LiveGuide(settings.prompts_dir)
+        library = Library(guide, loading.result)
         recognizer = loading.result()
-    library = Library(guide, recognizer)
+    if recognizer:
+        guide.check_spelling(recognizer.knows)
     speaker = Speaker(Pyttsx3Voice(guide.current.lexicon),
                       AudioCache(settings.data_dir / "audio", settings.audio_cache_bytes))
     guide.on_change(speaker.use_guide)
@@ -87,11 +89,6 @@ def create_app(settings: Settings) -> Service:
     flask = create_flask(talks, listening)
     listen_socket = socket.ListenSocket(talks, listening, pool)
     return Service(talks, listening, guide, speaker, flask, _asgi(flask, listen_socket), stop, pool)
-
-
-def _knows(recognizer: Recognizer | None, word: str) -> bool:
-    """True if the word can be heard; without a model nothing can be said against it."""
-    return recognizer is None or recognizer.knows(word)
 
 
 def create_flask(talks: Talks, listening: Listening) -> Flask:

@@ -34,7 +34,7 @@ def hear(settings: Settings, files: Iterable[Path], out: TextIO) -> int:
     recognizer = load_recognizer(settings)
     if recognizer is None:
         raise ModelError("without a speech model nothing can be heard")
-    library = Library(LiveGuide(settings.prompts_dir), recognizer)
+    library = Library(LiveGuide(settings.prompts_dir), lambda: recognizer)
     listening = Listening(recognizer, library, settings.decoders)
     failed = 0
     for path in files:

@@ -65,16 +65,17 @@ class View:
 class Library:
     """Holds the current Edition and renews it when the guide changes."""
 
-    def __init__(self, live: LiveGuide, recognizer: Recognizer | None):
+    def __init__(self, live: LiveGuide, recognizer: Callable[[], Recognizer | None]):
+        """``recognizer`` is called when its words are needed, so that it may still be loading."""
         self._recognizer = recognizer
         self.edition: Edition
         live.on_change(self._renew)
 
     def _renew(self, guide: Guide) -> None:
         understanding = Understanding(guide)
-        grammar = ()
-        if self._recognizer:
-            grammar = compile_grammar(understanding.phrases(), self._recognizer.knows)
+        recognizer, grammar = self._recognizer(), ()
+        if recognizer:
+            grammar = compile_grammar(understanding.phrases(), recognizer.knows)
         self.edition = Edition(guide, understanding, grammar)
 
 

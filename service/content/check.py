@@ -7,6 +7,7 @@ what may be spoken as a fact, and what the speech model can spell.
 from __future__ import annotations
 
 import collections
+import datetime
 import fnmatch
 import functools
 import re
@@ -176,11 +177,21 @@ def _fact_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
         for source in fact["sources"]:
             if source not in sources:
                 yield document.problem(at, f"没有来源 {source}", "在 sources 里补上")
+        for field in ("checked", "review"):
+            if field in fact and not _is_day(fact[field]):
+                yield document.problem((*at, field), f"没有 {fact[field]} 这一天", "改成日历上有的日子")
         if not fact["sources"] and fact["confidence"] != "N":
             yield document.problem(at, "没有来源", "写上来源；查不到来源的，把 confidence 写成 N")
     for source in sources.keys() - cited_sources:
         yield document.problem(("sources", source), "没有用到这个来源", "删掉，或者让事实引用它")
     yield from _citations(documents, facts)
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return bool(datetime.date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def _citations(documents: Mapping[str, Document], facts: Mapping[str, dict]) -> Iterator[Problem]:

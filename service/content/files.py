@@ -80,27 +80,36 @@ def parse(name: str, data: bytes) -> tuple[Document | None, list[Problem]]:
         return None, [Problem(name, place, f"不是完整的 YAML：{getattr(e, 'problem', None) or e}",
                               "检查缩进、冒号和引号；文件是不是只存了一半")]
     document, problems = Document(name, None), []
-    document.data = _value(document, root, (), problems) if root else None
+    document.data = _value(document, root, (), problems, set()) if root else None
     return document, problems
 
 
-def _value(document: Document, node: yaml.Node, path: Path_, problems: list[Problem]):
+def _value(document: Document, node: yaml.Node, path: Path_, problems: list[Problem], seen: set[int]):
     document.lines[path] = node.start_mark.line + 1
+    if id(node) in seen:
+        # An alias may hold itself, or grow without bound.
+        problems.append(document.problem(path, "用 * 引用了别处", "把内容写出来，不用 & 和 *"))
+        return None
+    seen.add(id(node))
     if isinstance(node, yaml.SequenceNode):
-        return [_value(document, child, (*path, i), problems) for i, child in enumerate(node.value)]
+        return [_value(document, child, (*path, i), problems, seen) for i, child in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):
         out = {}
         for key_node, child in node.value:
             key = str(key_node.value)
             if key in out:
                 problems.append(document.problem((*path, key), f"“{key}”写了两次", "删掉一个"))
-            out[key] = _value(document, child, (*path, key), problems)
+            out[key] = _value(document, child, (*path, key), problems, seen)
         return out
-    # Only whole numbers, booleans and nothing get a type; dates and the rest stay text.
-    return _scalar(node)
+    try:
+        return _scalar(node)
+    except (ValueError, KeyError):
+        problems.append(document.problem(path, f"“{node.value}”不是 {node.tag} 的值", "去掉前面的 !!，改成对的值"))
+        return None
 
 
 def _scalar(node: yaml.ScalarNode):
+    # Only whole numbers, booleans and nothing get a type; dates and the rest stay text.
     kind = node.tag.rsplit(":", 1)[-1]
     if kind in ("int", "bool", "null"):
         return yaml.SafeLoader("").construct_object(node)

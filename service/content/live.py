@@ -19,11 +19,12 @@ log = logging.getLogger(__name__)
 class LiveGuide:
     """Holds the last good guide of a folder. Thread-safe."""
 
-    def __init__(self, folder: Path, knows: Knows | None = None):
+    def __init__(self, folder: Path):
         """Load the folder; ContentError if it cannot be used."""
-        self._folder, self._knows = folder, knows
+        self._folder = folder
+        self._knows: Knows | None = None
         self._seen = signature(folder)
-        guide, problems = load(folder, knows)
+        guide, problems = load(folder)
         if guide is None:
             raise ContentError(problems)
         self.current: Guide = guide
@@ -32,6 +33,10 @@ class LiveGuide:
         """Problems of the last edit, if it was refused."""
         self._listeners: list[Callable[[Guide], None]] = []
         self._lock = threading.Lock()
+
+    def check_spelling(self, knows: Knows) -> None:
+        """From now on refuse edits with a phrase that the speech model cannot spell."""
+        self._knows = knows
 
     def on_change(self, listener: Callable[[Guide], None]) -> None:
         """Call ``listener`` with each new guide, and with the present one at once."""

@@ -14,11 +14,8 @@ import json
 import os
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
-FINISH_S = 8.0
-"""Longest wait for the end of one sentence, seconds."""
 WAV_HEADER_BYTES = 44
 
 
@@ -47,6 +44,18 @@ def open_engine():
     return engine
 
 
+def settle() -> None:
+    """Wait until the engine has nothing more to do.
+
+    espeak speaks in a thread of its own, and pyttsx3 2.99's runAndWait returns before it has
+    spoken. If the next sentence is given while that thread still finishes the one before, its
+    sound is dropped or it keeps the old rate.
+    """
+    espeak = sys.modules.get("pyttsx3.drivers._espeak")
+    if espeak:
+        espeak.Synchronize()
+
+
 def mandarin_voice(voices) -> str | None:
     """Id of the voice to use: espeak's pinyin reader, or the system's own Mandarin voice."""
     ids = [v.id for v in voices]
@@ -62,17 +71,11 @@ def mandarin_voice(voices) -> str | None:
 
 def render(engine, text: str, rate: int, target: Path) -> bytes:
     """The text as WAV bytes; RuntimeError if the engine gave no sound."""
-    # espeak speaks in a thread of its own and pyttsx3 2.99's runAndWait may return before it has
-    # spoken: only the event tells that the file is there and that the next rate may be set.
-    finished = threading.Event()
-    token = engine.connect("finished-utterance", lambda completed, **_: completed and finished.set())
-    try:
-        engine.setProperty("rate", rate)
-        engine.save_to_file(text, str(target))
-        engine.runAndWait()
-        finished.wait(FINISH_S)
-    finally:
-        engine.disconnect(token)
+    engine.setProperty("rate", rate)
+    settle()
+    engine.save_to_file(text, str(target))
+    engine.runAndWait()
+    settle()
     if not target.exists() or target.stat().st_size <= WAV_HEADER_BYTES:
         raise RuntimeError("the engine gave no sound")
     data = target.read_bytes()
@@ -87,11 +90,11 @@ def main() -> None:
     os.dup2(2, 1)
     engine = open_engine()
     with tempfile.TemporaryDirectory(prefix="voice-") as folder:
-        for line in sys.stdin.buffer:
+        for number, line in enumerate(sys.stdin.buffer):
             data = b""
             try:
                 request = json.loads(line)
-                data = render(engine, request["text"], request["rate"], Path(folder) / "speech.wav")
+                data = render(engine, request["text"], request["rate"], Path(folder) / f"{number}.wav")
                 header = {"bytes": len(data)}
             except Exception as e:  # whatever a driver raises, the owner must hear of it
                 header = {"error": f"{type(e).__name__}: {e}"}

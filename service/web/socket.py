@@ -36,6 +36,10 @@ class ListenSocket:
     async def __call__(self, scope, receive, send) -> None:
         """Serve one connection."""
         await receive()
+        if not _same_origin(scope):
+            # Any page that the listener's browser has open could otherwise use the microphone's talk.
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+            return
         await send({"type": "websocket.accept"})
         query = urllib.parse.parse_qs(scope["query_string"].decode("ascii", "replace"))
         connection = _Connection(self._talks, self._listening, self._pool, send)
@@ -48,6 +52,13 @@ class ListenSocket:
             await send({"type": "websocket.close", "code": code})
         except ConnectionError:
             log.debug("the listener's page went away")
+
+
+def _same_origin(scope) -> bool:
+    """True if the page that opens the socket is ours, or it is no browser at all."""
+    headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    origin = headers.get(b"origin")
+    return origin is None or urllib.parse.urlsplit(origin).netloc == headers.get(b"host")
 
 
 class _Connection:

@@ -45,9 +45,19 @@ export class Debounce {
    * @returns {boolean} true if this is a press of its own
    */
   accepts(key, now = performance.now()) {
-    const again = key === this.#key && now - this.#at < SAME_KEY_MS;
+    const again = this.isAgain(key, now);
     this.#key = key;
     this.#at = now;
     return !again;
+  }
+
+  /**
+   * Looks without counting.
+   * @param {string} key
+   * @param {number} [now] milliseconds
+   * @returns {boolean} true if a press now would belong to the press before
+   */
+  isAgain(key, now = performance.now()) {
+    return key === this.#key && now - this.#at < SAME_KEY_MS;
   }
 }

@@ -1,0 +1,397 @@
+/** How a talk goes: what is sent, what is answered, and what happens when the service is away. */
+
+import { Refused, Unreachable, fetchAudio, getSession, newTurnId, openSession, takeTurn } from './api.js';
+import { Listener } from './listener.js';
+import * as memory from './memory.js';
+import { Microphone } from './microphone.js';
+import { Player } from './player.js';
+import { Countdown, backoff, sleep } from './wait.js';
+
+/** Nobody speaks longer than this in one breath; guards against a message that got lost. */
+const LONGEST_SPEECH_MS = 30_000;
+const LONGEST_THINKING_MS = 10_000;
+const STILL = ['paused', 'waiting'];
+
+/** One talk after the other with whoever stands in front. */
+export class Conversation {
+  #labels;
+  #view;
+  #player;
+  #microphone;
+  #listener;
+  #started = false;
+  #session = null;
+  /** The newest reply. */
+  #reply = null;
+  /** The reply whose sentences are being spoken; may be older than the newest. */
+  #spoken = null;
+  /** The turn that is on its way; only one at a time, so that the order of presses is kept. */
+  #busy = null;
+  /** What was pressed while a turn was on its way. */
+  #next = null;
+  #offline = false;
+  #thinking = false;
+  #probing = null;
+  #hint = new Countdown();
+  #thinkingLimit = new Countdown();
+
+  /**
+   * @param {import('./view.js').View} view
+   * @param {Record<string, string>} labels
+   */
+  constructor(view, labels) {
+    this.#view = view;
+    this.#labels = labels;
+    this.#player = new Player(fetchAudio, {
+      sentence: (index, heard) => this.#onSentence(index, heard),
+      pause: () => view.rest(),
+      end: () => this.#onSilent(),
+      unreachable: () => this.#probe(),
+    });
+    this.#listener = new Listener({
+      message: (message) => this.#onMessage(message),
+      ready: () => this.#onListening(),
+      lost: () => this.#onListenerLost(),
+    });
+    this.#microphone = new Microphone({
+      samples: (samples, peak) => this.#onSamples(samples, peak),
+      state: () => this.#onListening(),
+    });
+    this.#showLamp();
+  }
+
+  /** True once the start button was pressed. */
+  get started() {
+    return this.#started;
+  }
+
+  /**
+   * Makes the sound ready; has to be called in answer to a gesture to succeed for sure.
+   * @returns {Promise<boolean>}
+   */
+  unlock() {
+    return this.#player.unlock();
+  }
+
+  /** Opens a talk, or goes on with the one that was open before the page was reloaded. */
+  async start() {
+    if (this.#started) return;
+    this.#started = true;
+    this.#view.showGuide();
+    this.#onListening();
+    const kept = memory.session.get();
+    if (kept) await this.#rejoin(kept);
+    else await this.#openTalk();
+  }
+
+  /**
+   * A key was pressed, by whatever means.
+   * @param {string} key
+   */
+  press(key) {
+    this.hush();
+    this.#hint.stop();
+    this.#listener.forget();
+    if (this.#offline && this.#busy) {
+      this.#view.notice(this.#labels.offline, 'offline');
+      return;
+    }
+    this.#view.pressed(key);
+    this.#take({ key });
+  }
+
+  /** Silences the guide, now. */
+  hush() {
+    if (this.#player.stop()) this.#onSilent();
+  }
+
+  // --- turns ------------------------------------------------------------------------------------
+
+  async #take(input) {
+    if (this.#busy) return this.#keepForLater(input);
+    if (!this.#session) return this.#openTalk();
+    const turn = { turn_id: newTurnId(), ...input };
+    const session = this.#session;
+    await this.#alone(turn, () => takeTurn(session, turn));
+  }
+
+  #openTalk() {
+    return this.#alone({}, async () => {
+      const reply = await openSession();
+      this.#adopt(reply);
+      return reply;
+    });
+  }
+
+  async #rejoin(session) {
+    this.#session = session;
+    let last = null;
+    const found = await this.#alone({}, async () => {
+      last = await getSession(session);
+      return null;
+    });
+    if (!found || !last) return;
+    this.#adopt(last);
+    this.#view.show(last);
+    await this.#take({ event: 'rejoin' });
+  }
+
+  /** Does one exchange with the service and shows its reply. True if it was answered well. */
+  async #alone(turn, exchange) {
+    this.#busy = turn;
+    this.#hint.stop();
+    this.#showLamp();
+    let reply = null;
+    let problem = null;
+    try {
+      reply = await this.#insist(exchange);
+    } catch (refusal) {
+      if (!(refusal instanceof Refused)) throw refusal;
+      problem = refusal;
+    } finally {
+      this.#busy = null;
+    }
+    const next = this.#next;
+    this.#next = null;
+    if (reply) this.#receive(reply, next !== null);
+    if (problem) await this.#refused(problem);
+    else if (next) this.#take(next);
+    this.#showLamp();
+    return problem === null;
+  }
+
+  /** Asks until there is an answer. The turn keeps its id, so nothing can happen twice. */
+  async #insist(exchange) {
+    for (let attempt = 0; ; attempt += 1) {
+      try {
+        const answer = await exchange();
+        this.#setOffline(false);
+        return answer;
+      } catch (problem) {
+        if (!(problem instanceof Unreachable)) {
+          this.#setOffline(false);
+          throw problem;
+        }
+        this.#setOffline(true);
+        await sleep(backoff(attempt));
+      }
+    }
+  }
+
+  async #refused(problem) {
+    if (problem.sessionLost && this.#session) {
+      this.#forgetTalk();
+      await this.#openTalk();
+    }
+    if (problem.say) this.#view.notice(problem.say, 'brief');
+  }
+
+  #keepForLater(input) {
+    // Pressed once more because nothing seemed to happen: that is not a second wish.
+    const again = input.key && input.key === this.#busy.key;
+    if (input.key && !again) this.#next = input;
+  }
+
+  #adopt(reply) {
+    this.#session = reply.session;
+    this.#reply = null;
+    memory.session.set(reply.session);
+    this.#listen(reply);
+  }
+
+  #forgetTalk() {
+    this.#session = null;
+    this.#reply = null;
+    memory.session.set(null);
+  }
+
+  // --- replies ----------------------------------------------------------------------------------
+
+  #receive(reply, superseded) {
+    if (this.#isOld(reply)) return;
+    this.#reply = reply;
+    this.#thinking = false;
+    this.#view.show(reply);
+    if (superseded) this.hush();
+    else if (reply.sentences.length) this.#speak(reply);
+    // A reply that says nothing does not cut off what is being said.
+    else if (!this.#player.playing) this.#awaitListener();
+    this.#showLamp();
+  }
+
+  #isOld(reply) {
+    if (reply.session !== this.#session) return true;
+    if (!this.#reply) return false;
+    return reply.number < this.#reply.number || reply.turn_id === this.#reply.turn_id;
+  }
+
+  #speak(reply) {
+    this.hush();
+    this.#hint.stop();
+    this.#spoken = reply;
+    this.#player.play(reply);
+  }
+
+  #onSentence(index, heard) {
+    this.#view.speak(index);
+    this.#listener.tellSpeaking(heard ? { turn_id: this.#spoken.turn_id, sentence: index } : null);
+    this.#showLamp();
+  }
+
+  #onSilent() {
+    this.#listener.tellSpeaking(null);
+    this.#view.quiet();
+    this.#awaitListener();
+    this.#showLamp();
+  }
+
+  /** Counts the silence, as long as it is the listener's turn. */
+  #awaitListener(atLeastMs = 0) {
+    this.#hint.stop();
+    const seconds = this.#reply?.hint_after_s ?? null;
+    if (seconds === null || this.#player.playing || this.#busy || this.#offline) return;
+    this.#hint.start(Math.max(seconds * 1000, atLeastMs), () => this.#take({ event: 'silence' }));
+  }
+
+  // --- listening --------------------------------------------------------------------------------
+
+  async #listen(reply) {
+    if (!reply.listening) return;
+    if (!await this.#microphone.open()) return;
+    if (reply.session === this.#session) this.#listener.open(reply.session);
+  }
+
+  #onSamples(samples, peak) {
+    if (this.#offline) return;
+    this.#listener.sendSamples(samples);
+    if (this.#listener.ready) this.#view.level(peak);
+  }
+
+  #onListening() {
+    if (!this.#listener.ready) this.#thinking = false;
+    // An open microphone that nobody listens to is not called open.
+    const deaf = ['on', 'dead'].includes(this.#microphone.state) && !this.#listener.ready;
+    this.#view.microphone(deaf ? 'off' : this.#microphone.state);
+    this.#showLamp();
+  }
+
+  #onMessage(message) {
+    const answer = {
+      hearing: () => this.#awaitListener(LONGEST_SPEECH_MS),
+      thinking: () => this.#think(),
+      nothing: () => this.#backToListening(),
+      turn: () => this.#receive(message.reply, false),
+      error: () => this.#onListenerError(message.error ?? {}),
+    }[message.type];
+    answer?.();
+  }
+
+  #think() {
+    this.#thinking = true;
+    this.#awaitListener(LONGEST_THINKING_MS);
+    this.#thinkingLimit.start(LONGEST_THINKING_MS, () => this.#backToListening());
+    this.#showLamp();
+  }
+
+  #backToListening() {
+    this.#thinkingLimit.stop();
+    this.#thinking = false;
+    this.#awaitListener();
+    this.#showLamp();
+  }
+
+  #onListenerError({ code, say }) {
+    if (code !== 'model_missing') return;
+    this.#microphone.close();
+    if (say) this.#view.notice(say, 'brief');
+  }
+
+  async #onListenerLost() {
+    await this.#probe();
+    return this.#session !== null;
+  }
+
+  // --- away and back ----------------------------------------------------------------------------
+
+  /** Finds out if the service is away, and waits for it if so. */
+  async #probe() {
+    // A turn on its way finds out by itself.
+    if (this.#busy || !this.#session) return;
+    this.#probing ??= this.#waitForService().finally(() => { this.#probing = null; });
+    await this.#probing;
+  }
+
+  async #waitForService() {
+    const session = this.#session;
+    for (let attempt = 0; ; attempt += 1) {
+      const found = await look(session);
+      // In the meantime a key was pressed: that turn has taken over.
+      if (this.#busy || session !== this.#session) return;
+      if (found !== 'away') return this.#found(found);
+      this.#setOffline(true);
+      await sleep(backoff(attempt));
+      if (this.#busy) return;
+    }
+  }
+
+  #found(found) {
+    const wasOffline = this.#offline;
+    this.#setOffline(false);
+    if (found === 'there' && wasOffline) this.#take({ event: 'rejoin' });
+    if (found === 'gone') {
+      this.#forgetTalk();
+      // Ended while nobody did anything: no greeting into an empty room.
+      if (wasOffline) this.#openTalk();
+      else this.#stop();
+    }
+  }
+
+  #stop() {
+    this.#player.stop();
+    this.#hint.stop();
+    this.#view.quiet();
+    this.#listener.close();
+    this.#microphone.close();
+    this.#started = false;
+    this.#view.showStart();
+    this.#showLamp();
+  }
+
+  #setOffline(offline) {
+    if (offline === this.#offline) return;
+    this.#offline = offline;
+    if (offline) {
+      this.#hint.stop();
+      this.#view.notice(this.#labels.offline, 'offline');
+    } else {
+      this.#view.notice(this.#labels.reconnected, 'brief');
+    }
+    this.#showLamp();
+  }
+
+  #showLamp() {
+    const lamp = this.#lamp();
+    // Without a microphone nobody listens, and the lamp does not say so.
+    const keysOnly = lamp === 'listening' && !this.#listener.ready;
+    this.#view.lamp(lamp, this.#labels[keysOnly ? 'lamp_keys' : `lamp_${lamp}`]);
+  }
+
+  #lamp() {
+    if (!this.#started) return 'idle';
+    if (this.#offline) return 'offline';
+    if (this.#busy) return 'thinking';
+    if (this.#player.playing) return 'speaking';
+    if (this.#thinking) return 'thinking';
+    return STILL.includes(this.#reply?.state) ? 'paused' : 'listening';
+  }
+}
+
+async function look(session) {
+  try {
+    await getSession(session);
+    return 'there';
+  } catch (problem) {
+    if (problem instanceof Unreachable) return 'away';
+    return problem.sessionLost ? 'gone' : 'there';
+  }
+}

@@ -1,0 +1,77 @@
+/** The kiosk page: joins what is pressed with the talk. */
+
+import { Conversation } from './conversation.js';
+import { Debounce, keyOf } from './keys.js';
+import * as memory from './memory.js';
+import { View } from './view.js';
+
+const labels = JSON.parse(document.getElementById('labels').textContent);
+const view = new View(labels);
+const conversation = new Conversation(view, labels);
+const debounce = new Debounce();
+let large = memory.largeType.get();
+
+function start() {
+  if (conversation.started) return;
+  conversation.unlock();
+  conversation.start();
+}
+
+function press(key) {
+  if (debounce.accepts(key)) conversation.press(key);
+}
+
+function onKeyDown(event) {
+  const key = keyOf(event);
+  if (key === null || isForButton(event)) return;
+  event.preventDefault();
+  if (event.repeat) return;
+  if (conversation.started) press(key);
+  else start();
+}
+
+/** Enter on a button activates the button and is not the key "#". */
+function isForButton(event) {
+  return event.key === 'Enter' && Boolean(event.target.closest?.('button, a'));
+}
+
+function onPointerDown(event) {
+  const key = keyButton(event)?.dataset.key;
+  // The voice stops when the finger comes down; the press counts when it goes up, so that a
+  // finger that came down by mistake can still be drawn away.
+  if (key && !debounce.isAgain(key)) conversation.hush();
+}
+
+function onClick(event) {
+  const key = keyButton(event)?.dataset.key;
+  if (key) press(key);
+}
+
+function keyButton(event) {
+  return event.target.closest('button[data-key]');
+}
+
+/** A tapped button must not keep the focus, or Enter on the number pad would press it again. */
+function leaveFocus(event) {
+  if (keyButton(event)) event.preventDefault();
+}
+
+function toggleType() {
+  large = !large;
+  memory.largeType.set(large);
+  view.typeSize(large);
+}
+
+/** A page that was reloaded goes on by itself where the browser lets it speak. */
+async function goOn() {
+  if (memory.session.get() && await conversation.unlock()) start();
+}
+
+view.typeSize(large);
+document.addEventListener('keydown', onKeyDown);
+document.addEventListener('pointerdown', onPointerDown);
+document.addEventListener('mousedown', leaveFocus);
+document.addEventListener('click', onClick);
+document.getElementById('start').addEventListener('click', start);
+document.getElementById('type-size').addEventListener('click', toggleType);
+goOn();

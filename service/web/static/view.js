@@ -1,0 +1,217 @@
+/** Everything that is seen. Knows the page, and nothing of how a talk goes. */
+
+const BRIEF_MS = 6000;
+const FLASH_MS = 250;
+const PADDING_PX = 8;
+/** So few sentences fit into the caption in larger type. */
+const SHORT = 4;
+
+/** @typedef {'idle'|'listening'|'thinking'|'speaking'|'paused'|'offline'} Lamp */
+/** @typedef {'pressed'|'shown'|'brief'|'offline'} NoticeKind */
+
+/** The page. */
+export class View {
+  #labels;
+  #body = document.body;
+  #welcome = byId('welcome');
+  #guide = byId('guide');
+  #start = byId('start');
+  #title = byId('place');
+  #step = byId('step');
+  #caption = byId('caption');
+  #choices = byId('choices');
+  #options = byId('options');
+  #notice = byId('notice');
+  #noticeKind = '';
+  #noticeTimer = 0;
+
+  /** @param {Record<string, string>} labels */
+  constructor(labels) {
+    this.#labels = labels;
+  }
+
+  /** The start button alone. */
+  showStart() {
+    this.#guide.hidden = true;
+    this.#welcome.hidden = false;
+    this.#start.focus();
+  }
+
+  /** The guide instead of the start button. */
+  showGuide() {
+    const wasFocused = document.activeElement === this.#start;
+    this.#welcome.hidden = true;
+    this.#guide.hidden = false;
+    // The button that had the focus is gone; a screen reader goes on from the heading.
+    if (wasFocused) this.#title.focus({ preventScroll: true });
+  }
+
+  /**
+   * Shows a reply. One without sentences leaves those of the reply before.
+   * @param {object} reply
+   */
+  show(reply) {
+    this.#body.dataset.state = reply.state;
+    this.#body.dataset.node = reply.node;
+    this.#body.dataset.turn = reply.turn_id;
+    setText(this.#title, reply.title);
+    this.#showStep(reply.step);
+    this.#showChoices(reply.choices);
+    if (reply.sentences.length) this.#showSentences(reply.sentences);
+    if (reply.shown.length) this.notice(reply.shown.join(' '), 'shown');
+    else this.clearNotice('pressed', 'shown', 'offline');
+  }
+
+  /**
+   * Marks the sentence that is being spoken.
+   * @param {number} index
+   */
+  speak(index) {
+    this.#body.dataset.playing = index;
+    const sentences = [...this.#caption.children];
+    sentences.forEach((sentence, i) => sentence.classList.toggle('now', i === index));
+    this.#bringUp(sentences[index]);
+  }
+
+  /** The sentence has ended; its mark stays until the next one begins. */
+  rest() {
+    delete this.#body.dataset.playing;
+  }
+
+  /** Nothing is being spoken. */
+  quiet() {
+    this.rest();
+    for (const sentence of this.#caption.children) sentence.classList.remove('now');
+  }
+
+  /**
+   * @param {Lamp} lamp
+   * @param {string} text
+   */
+  lamp(lamp, text) {
+    if (this.#body.dataset.lamp !== lamp) this.#body.dataset.lamp = lamp;
+    setText(byId('lamp-text'), text);
+  }
+
+  /**
+   * @param {'off' | 'on' | 'dead' | 'denied' | 'missing'} state
+   */
+  microphone(state) {
+    const label = {
+      off: 'mic_off', on: 'mic_on', dead: 'heard_nothing', denied: 'mic_denied', missing: 'mic_missing',
+    }[state];
+    byId('microphone').dataset.state = state;
+    setText(byId('microphone-text'), this.#labels[label]);
+    if (state !== 'on') this.level(0);
+  }
+
+  /**
+   * Shows how loud it is at the microphone, in three strokes.
+   * @param {number} peak 0 to 1
+   */
+  level(peak) {
+    const strokes = peak > 0.2 ? 3 : peak > 0.06 ? 2 : peak > 0.015 ? 1 : 0;
+    byId('microphone').dataset.level = strokes;
+  }
+
+  /**
+   * One line for what is shown and not spoken.
+   * @param {string} text
+   * @param {NoticeKind} kind a brief one goes by itself
+   */
+  notice(text, kind) {
+    clearTimeout(this.#noticeTimer);
+    this.#noticeKind = kind;
+    this.#notice.dataset.kind = kind;
+    setText(this.#notice, text);
+    if (kind === 'brief') this.#noticeTimer = setTimeout(() => this.clearNotice('brief'), BRIEF_MS);
+  }
+
+  /** @param {...NoticeKind} kinds only a notice of these kinds is taken away */
+  clearNotice(...kinds) {
+    if (!kinds.includes(this.#noticeKind)) return;
+    this.#noticeKind = '';
+    delete this.#notice.dataset.kind;
+    setText(this.#notice, '');
+  }
+
+  /**
+   * Answers a press before the service does.
+   * @param {string} key
+   */
+  pressed(key) {
+    this.notice(`${this.#labels.you_pressed} ${key}`, 'pressed');
+    for (const button of this.#guide.querySelectorAll(`button[data-key="${key}"]`)) {
+      button.classList.add('pressed');
+      setTimeout(() => button.classList.remove('pressed'), FLASH_MS);
+    }
+  }
+
+  /**
+   * @param {boolean} large
+   */
+  typeSize(large) {
+    document.documentElement.classList.toggle('large', large);
+    setText(byId('type-size'), large ? this.#labels.smaller : this.#labels.larger);
+  }
+
+  #showStep(step) {
+    this.#step.hidden = !step;
+    if (!step) return;
+    const text = this.#labels.step_progress
+      .replace('{ordinal}', step.number).replace('{count}', step.count);
+    setText(byId('step-text'), text);
+    const marks = Array.from({ length: step.count }, (_, i) => {
+      const mark = document.createElement('span');
+      mark.className = i + 1 < step.number ? 'done' : i + 1 === step.number ? 'here' : '';
+      return mark;
+    });
+    byId('step-marks').replaceChildren(...marks);
+  }
+
+  #showChoices(choices) {
+    const hadFocus = this.#choices.contains(document.activeElement);
+    const template = byId('choice');
+    this.#options.classList.toggle('none', choices.length === 0);
+    this.#choices.replaceChildren(...choices.map(({ key, label }) => {
+      const item = template.content.cloneNode(true);
+      item.querySelector('button').dataset.key = key;
+      item.querySelector('.number').textContent = key;
+      item.querySelector('.label').textContent = label;
+      return item;
+    }));
+    // Who goes by the keyboard stays among the choices and does not start at the top again.
+    if (hadFocus) this.#options.focus({ preventScroll: true });
+  }
+
+  #showSentences(sentences) {
+    // Once for a screen reader: the marks that follow change classes, never the text.
+    this.#caption.replaceChildren(...sentences.map(({ text }) => {
+      const line = document.createElement('p');
+      line.textContent = text;
+      return line;
+    }));
+    this.#caption.classList.toggle('short', sentences.length <= SHORT);
+    this.#caption.scrollTop = 0;
+  }
+
+  /** Scrolls to the sentence, with the one before it in sight if both have room. */
+  #bringUp(sentence) {
+    if (!sentence) return;
+    const before = sentence.previousElementSibling ?? sentence;
+    const bottom = sentence.offsetTop + sentence.offsetHeight;
+    const both = bottom - before.offsetTop <= this.#caption.clientHeight * 0.9;
+    const top = (both ? before : sentence).offsetTop - PADDING_PX;
+    const calm = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    this.#caption.scrollTo({ top, behavior: calm ? 'auto' : 'smooth' });
+  }
+}
+
+function byId(id) {
+  return document.getElementById(id);
+}
+
+/** Leaves an element alone that says this already: a live region would say it again. */
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
