@@ -84,6 +84,8 @@ class Stream:
             self._ear.use_grammar(grammar)
         yield from self._ear.feed(pcm)
 
-    def forget(self) -> None:
-        """Drop an utterance in progress."""
+    def forget(self) -> bool:
+        """Drop an utterance in progress; True if there was one."""
+        in_progress = self._ear.in_speech
         self._ear.forget()
+        return in_progress

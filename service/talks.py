@@ -170,12 +170,12 @@ class Talks:
         understanding = self.edition.understanding
         closed, opened = hearing.grammar, hearing.open
         return self._advance(talk_id, turn_id, "voice", lambda s: understanding.hear(
-            closed.text, opened.text, closed.confidence, _expectation(s)))
+            closed.text, opened.text, closed.confidence, opened.confidence, _expectation(s)))
 
     def interrupt(self, talk_id: str, turn_id: str, hearing: Hearing, speaking: str) -> View | None:
         """An utterance was heard while the guide spoke ``speaking``. None if it is no interruption."""
         outcome = self.edition.understanding.hear(hearing.grammar.text, hearing.open.text,
-                                                  hearing.grammar.confidence)
+                                                  hearing.grammar.confidence, hearing.open.confidence)
         heard = hearing.open.text or hearing.grammar.text
         if is_nothing(hearing) or not barge_in.interrupts(outcome, heard, speaking):
             return None

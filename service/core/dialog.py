@@ -215,11 +215,17 @@ def _repaired(guide: Guide, session: Session) -> Session:
     """The session with everything dropped that the running guide no longer has."""
     if session.node not in guide.nodes:
         return Session(pace_cpm=session.pace_cpm, loudness_db=session.loudness_db)
-    node = guide.nodes[session.node]
-    last = len(node.steps) - 1 if node.steps else len(node.more)
     origin = session.origin if session.origin and session.origin[0] in guide.nodes else None
-    return replace(session, part=max(0, min(session.part, last)), origin=origin,
+    return replace(session, part=_part(guide, session.node, session.part),
+                   origin=origin and (origin[0], _part(guide, *origin)),
                    asked=tuple(n for n in session.asked if n in guide.nodes))
+
+
+def _part(guide: Guide, node_id: str, part: int) -> int:
+    """The nearest part that the node has."""
+    node = guide.nodes[node_id]
+    last = len(node.steps) - 1 if node.steps else len(node.more)
+    return max(0, min(part, last))
 
 
 class _Turn:
@@ -523,14 +529,16 @@ class _Turn:
         if self.session.paused or self.session.waiting:
             return self._quietly()
         count = self.session.no_match + 1
-        self.update(no_match=count, no_input=0)
+        self.update(no_match=count)
+        if count > 3 or count == 3 and self.session.node == HELP:
+            # What stays unanswered breaks no silence either, or the hints would never end.
+            return self._quietly()
+        self.update(no_input=0)
         if count == 1:
             return self.say("nomatch_steps" if self.node.steps else "nomatch_first")
         if count == 2:
             return self._few_choices(self.say("nomatch_second"), OFFER_AT_MOST)
-        if count == 3 and self.session.node != HELP:
-            return self.say("nomatch_third").enter(HELP)
-        return self._quietly()
+        return self.say("nomatch_third").enter(HELP)
 
     def _quietly(self) -> _Turn:
         self._shown += self.guide.prompts["nomatch_quiet"]

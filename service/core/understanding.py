@@ -28,6 +28,12 @@ RIDGE = 1.0
 """Weight of the penalty in the ridge regression."""
 SHARPNESS = 6.0
 """Factor from scores to log odds in the softmax."""
+TRUSTED = 0.75
+"""The closed grammar's listed phrase is taken from this trust on."""
+SURE = 0.85
+"""Confidence of a decoder that is sure of its words."""
+SHORT = 3
+"""Characters of a short word."""
 EXPECTED_BONUS = 0.15
 """Added to the score of what the guide has just offered."""
 
@@ -44,6 +50,10 @@ class Thresholds:
     """Ask if the nodes on offer have this much together."""
     offer: float = 0.05
     """A node is offered from here."""
+    match_coverage: float = 0.60
+    """Act only if this share of the syllables stands in word pairs that the listed phrases have."""
+    ask_coverage: float = 0.52
+    """Ask only from this share."""
     outside: float = 0.50
     """Say no from here, if the sentence looks like one that is not for the guide."""
 
@@ -65,44 +75,48 @@ class Understanding:
         self._guide, self._thresholds = guide, thresholds
         self._padding = _Padding(guide)
         labelled = [(p, label) for p, label in labelled_phrases(guide)]
-        self._exact = {bare(p): label for p, label in reversed(labelled)}
+        # A menu reads titles aloud, so that people repeat them; what is listed goes before.
+        titles = [(node.title, node.id) for node in guide.nodes.values()]
+        self._exact = {bare(p): label for p, label in reversed(labelled + titles)}
         self._sound: dict[tuple[str, ...], str | None] = {}
-        for phrase, label in labelled:
+        for phrase, label in labelled + titles:
             key = syllables(bare(phrase))
             # Phrases of two nodes that sound the same are left to the characters.
             same = self._sound.setdefault(key, label) == label
             self._sound[key] = label if same else None
         self._choices = {bare(w): nodes for w, nodes in guide.choices.items()}
         self._choices |= {self._padding.plain(w): n for w, n in guide.choices.items()}
-        examples = labelled + [(p, OUTSIDE) for p in guide.outside]
-        examples += [(node.title, node.id) for node in guide.nodes.values()]
+        examples = labelled + [(p, OUTSIDE) for p in guide.outside] + titles
         self._classifier = _Classifier([(self._padding.plain(p), label) for p, label in examples])
 
     def phrases(self) -> list[str]:
         """Everything listed that can be said, for the grammar."""
         listed = [p for p, _ in labelled_phrases(self._guide)] + list(self._guide.choices)
+        listed += [node.title for node in self._guide.nodes.values()]
         return [self._guide.lexicon.heard(p) for p in listed]
 
     # --- one text --------------------------------------------------------------------------
 
     def interpret(self, text: str, expect: Expectation = Expectation()) -> Match | Ask | NoMatch:
         """What a text means to somebody who is at ``expect``. Never raises, whatever the text."""
-        return self._interpret([(text, 1.0)], expect)
+        return self._interpret([(text, 1.0)], self._known(expect))
 
-    def hear(self, closed: str, opened: str, closed_confidence: float,
+    def hear(self, closed: str, opened: str, closed_confidence: float, opened_confidence: float,
              expect: Expectation = Expectation()) -> Match | Ask | NoMatch:
         """What an utterance means of which two decoders wrote down what they heard.
 
         The closed grammar hears known phrases well, and hears them in everything; so it is
         believed as far as the open decoder heard something that sounds alike.
         """
-        closed, opened = bare(closed), bare(opened)
+        closed, opened, expect = bare(closed), bare(opened), self._known(expect)
         if not opened:
             trust = closed_confidence
         else:
             apart = distance(syllables(closed), syllables(opened))
             trust = closed_confidence * max(0.0, 1.0 - 1.2 * apart)
-        if closed and trust >= 0.75:
+        # A short word that the open decoder was unsure of: 对, heard openly as 多位.
+        short = closed_confidence >= SURE > opened_confidence and abs(len(closed) - len(opened)) <= 1
+        if closed and (trust >= TRUSTED or short and len(closed) <= SHORT):
             listed = self._listed(closed, expect)
             if listed:
                 return listed
@@ -117,6 +131,11 @@ class Understanding:
 
     # --- how ---------------------------------------------------------------------------------
 
+    def _known(self, expect: Expectation) -> Expectation:
+        """Without nodes that the guide has lost since they were offered."""
+        asked = tuple(n for n in expect.asked if n in self._guide.nodes)
+        return dataclasses.replace(expect, asked=asked)
+
     def _interpret(self, texts: Sequence[tuple[str, float]], expect: Expectation):
         texts = [(t, weight) for t, weight in ((bare(t), w) for t, w in texts) if t and weight > 0]
         if not texts:
@@ -125,9 +144,13 @@ class Understanding:
             found = self._listed(text, expect) or self._corrected(text, expect)
             if found:
                 return found
+        if all(len(text) < 2 for text, _ in texts):
+            return NoMatch()  # One sign that is not listed tells nothing: 龙 only sounds like 农.
         total = sum(weight for _, weight in texts)
         scores = sum(self._scores(text, expect) * (weight / total) for text, weight in texts)
-        return self._decide(scores, expect)
+        # A closed grammar hears known words in everything; only the first text can tell how much
+        # of what was said is known at all.
+        return self._decide(scores, self._classifier.coverage(self._padding.plain(texts[0][0])))
 
     def _scores(self, text: str, expect: Expectation) -> np.ndarray:
         scores = self._classifier.scores(self._padding.plain(text))
@@ -177,7 +200,7 @@ class Understanding:
             return Match(node=HELP, score=score) if name == "help" else Match(command=name, score=score)
         return Match(key=label[1:], score=score) if label.startswith("#") else Match(node=label, score=score)
 
-    def _decide(self, scores: np.ndarray, expect: Expectation) -> Match | Ask | NoMatch:
+    def _decide(self, scores: np.ndarray, coverage: float) -> Match | Ask | NoMatch:
         odds = np.exp(SHARPNESS * (scores - scores.max()))
         shares = odds / odds.sum()
         order = np.argsort(-shares)
@@ -186,11 +209,13 @@ class Understanding:
         nodes = [(label, p) for label, p in ranked if _is_node(label)][:3]
         (best, p), (_, second) = ranked[0], ranked[1]
         limits = self._thresholds
-        if best != OUTSIDE and p >= limits.match and p - second >= limits.margin:
+        clear = best != OUTSIDE and p >= limits.match and p - second >= limits.margin
+        if clear and coverage >= limits.match_coverage:
             return self._outcome(best, p)
         offered = [(label, p) for label, p in nodes if p >= limits.offer]
         outside = dict(ranked)[OUTSIDE]
-        if offered and outside < limits.outside and sum(p for _, p in offered) >= limits.ask:
+        likely = sum(p for _, p in offered) >= limits.ask and coverage >= limits.ask_coverage
+        if offered and outside < limits.outside and likely:
             return Ask(tuple(n for n, _ in offered), tuple(p for _, p in offered))
         return NoMatch(tuple(n for n, _ in nodes), tuple(p for _, p in nodes))
 
@@ -239,11 +264,11 @@ class _Padding:
 
     def correction(self, text: str) -> str | None:
         """What follows the opening of a correction, or None if there is no opening."""
-        match = self._negation.match(self.trim(text))
-        rest = self.trim(text)[match.end():] if match and match.end() else ""
-        again = self._negation.match(rest)
-        rest = rest[again.end():] if again else rest
-        return rest if len(rest) >= 2 else None
+        text = rest = self.trim(text)
+        # All openings at once, but never the last words: 不对不对 is itself an answer.
+        while (match := self._negation.match(rest)) and 0 < match.end() < len(rest):
+            rest = rest[match.end():]
+        return rest if rest != text and len(rest) >= 2 else None
 
 
 class _Classifier:
@@ -288,6 +313,13 @@ class _Classifier:
             return flat
         weights = self._weight[places]
         return (weights / np.linalg.norm(weights)) @ self._coefficients[places]
+
+    def coverage(self, text: str) -> float:
+        """Share of the syllables (0 to 1) that stand in a pair of syllables of some example."""
+        sounds = syllables(text)
+        pairs = [("s", *sounds[i:i + 2]) in self._place for i in range(len(sounds) - 1)]
+        known = [a or b for a, b in zip([False, *pairs], [*pairs, False])]
+        return sum(known) / len(known) if len(known) > 1 else 1.0
 
     def _places(self, grams: Iterable[tuple]) -> np.ndarray:
         return np.array([self._place[g] for g in grams if g in self._place], int)

@@ -98,14 +98,13 @@ class Decoders:
         opened = self._open.finish() if self._open else Transcript("", 0.0)
         cpu_s = self._cpu_s + time.thread_time() - began
         audio_s = self._samples / RATE_HZ
-        self.reset()
+        self._samples, self._cpu_s = 0, 0.0
         return Hearing(closed, opened, audio_s, cpu_s)
 
     def reset(self) -> None:
         """Forget an utterance that was not finished."""
-        for decoder in self._all():
-            decoder.reset()
-        self._samples, self._cpu_s = 0, 0.0
+        # Not vosk's Reset(): it leaves the last tenths of a second to the next utterance.
+        self.finish()
 
     def _all(self) -> list[_Decoder]:
         return [d for d in (self._closed, self._open) if d]
@@ -135,11 +134,8 @@ class _Decoder:
         self._collect(self._recognizer.FinalResult())
         known = [w["conf"] for w in self._words if w["word"] != UNKNOWN]
         text = _text(w["word"] for w in self._words)
-        return Transcript(text, sum(known) / len(known) if known else 0.0)
-
-    def reset(self) -> None:
-        self._recognizer.Reset()
         self._words = []
+        return Transcript(text, sum(known) / len(known) if known else 0.0)
 
     def _collect(self, result: str) -> None:
         self._words += json.loads(result).get("result", [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine, event, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.errors import StoreError
@@ -33,8 +33,8 @@ def open_database(url: str) -> Engine:
 def _prepare_sqlite(connection, _record) -> None:
     cursor = connection.cursor()
     # FULL: a committed turn survives a pulled plug, not only a killed process.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON",
-                   f"busy_timeout={BUSY_TIMEOUT_MS}"):
+    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", "synchronous=FULL",
+                   "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -45,17 +45,31 @@ def newest_revision() -> str:
 
 
 def migrate(engine: Engine) -> None:
-    """Apply the migrations that the database lacks."""
+    """Apply the migrations that the database lacks, all or none; StoreError if there is no way."""
     with engine.begin() as connection:
-        known = inspect(connection).has_table("alembic_version")
-        present = known and connection.scalar(text("SELECT version_num FROM alembic_version"))
-        if present == newest_revision():
+        if _revision(connection) == newest_revision():
             return
+        if engine.dialect.name == "sqlite":
+            # Python's sqlite3 begins no transaction for DDL: a kill half way would leave half the
+            # tables, and two processes that start at once would both make them.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            if _revision(connection) == newest_revision():
+                return
         # Alembic takes a third of a second to import: only where there is work for it.
         from alembic import command
         from alembic.config import Config
+        from alembic.util import CommandError
         log.info("database is brought to revision %s", newest_revision())
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as e:
+            raise StoreError(f"the database is not of this version of the service: {e}") from e
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.scalar(text("SELECT version_num FROM alembic_version"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 
-from sqlalchemy import JSON, DateTime, ForeignKey, Integer, String, UniqueConstraint
+from sqlalchemy import JSON, DateTime, Float, ForeignKey, Integer, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -43,6 +43,6 @@ class TurnRow(Base):
     node: Mapped[str] = mapped_column(String(64))
     """Where the listener was after the turn."""
     received_at: Mapped[datetime.datetime] = mapped_column(DateTime(timezone=True))
-    took_ms: Mapped[float]
+    took_ms: Mapped[float] = mapped_column(Float)
     """From receiving the input to the answer, milliseconds."""
     reply: Mapped[dict] = mapped_column(JSON)

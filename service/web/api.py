@@ -124,9 +124,14 @@ def create_api(talks: Talks, listening: Listening) -> Blueprint:
 
 
 def _json_body(validator: Draft202012Validator) -> dict:
-    if request.content_length is None or request.content_length > LARGEST_JSON_BYTES:
+    if request.content_length is None:
+        raise BadRequest("the body is missing, or has no Content-Length")
+    if request.content_length > LARGEST_JSON_BYTES:
         raise RequestEntityTooLarge()
-    given = request.get_json(force=True, silent=True)
+    try:
+        given = request.get_json(force=True, silent=True)
+    except RecursionError as e:
+        raise BadRequest("the body is nested too deeply") from e
     if given is None:
         raise BadRequest("the body is not JSON")
     error = next(validator.iter_errors(given), None)
@@ -134,6 +139,9 @@ def _json_body(validator: Draft202012Validator) -> dict:
         # Not the library's own message: it quotes the body.
         place = ".".join(map(str, error.absolute_path)) or "body"
         raise BadRequest(f"{place}: breaks the rule {error.validator}")
+    # Python's $ lets a line end through, JSON Schema's does not.
+    if not _TURN_ID.fullmatch(given["turn_id"]):
+        raise BadRequest("turn_id: breaks the rule pattern")
     return given
 
 

@@ -100,7 +100,8 @@ class _Connection:
             elif kind == "silent":
                 self._speaking = ""
             elif kind == "forget":
-                self._stream.forget()
+                if self._stream.forget():
+                    await self.tell(type="nothing")
             else:
                 raise ValueError
         except (ValueError, KeyError, TypeError) as e:

@@ -10,6 +10,10 @@ import { Countdown, backoff, sleep } from './wait.js';
 /** Nobody speaks longer than this in one breath; guards against a message that got lost. */
 const LONGEST_SPEECH_MS = 30_000;
 const LONGEST_THINKING_MS = 10_000;
+/** Whoever has just begun to speak is not interrupted by a hint while the service makes sure. */
+const LOUD_PEAK = 0.06;
+const JUST_NOW_MS = 1500;
+const GRACE_MS = 3000;
 const STILL = ['paused', 'waiting'];
 
 /** One talk after the other with whoever stands in front. */
@@ -32,6 +36,7 @@ export class Conversation {
   #offline = false;
   #thinking = false;
   #probing = null;
+  #loudAt = -Infinity;
   #hint = new Countdown();
   #thinkingLimit = new Countdown();
 
@@ -250,7 +255,15 @@ export class Conversation {
     this.#hint.stop();
     const seconds = this.#reply?.hint_after_s ?? null;
     if (seconds === null || this.#player.playing || this.#busy || this.#offline) return;
-    this.#hint.start(Math.max(seconds * 1000, atLeastMs), () => this.#take({ event: 'silence' }));
+    this.#hint.start(Math.max(seconds * 1000, atLeastMs), () => this.#onSilence());
+  }
+
+  #onSilence() {
+    const silence = () => this.#take({ event: 'silence' });
+    const loud = this.#listener.ready && performance.now() - this.#loudAt < JUST_NOW_MS;
+    // Once only: in a noisy room a hint has to come, too.
+    if (loud) this.#hint.start(GRACE_MS, silence);
+    else silence();
   }
 
   // --- listening --------------------------------------------------------------------------------
@@ -263,6 +276,7 @@ export class Conversation {
 
   #onSamples(samples, peak) {
     if (this.#offline) return;
+    if (peak > LOUD_PEAK) this.#loudAt = performance.now();
     this.#listener.sendSamples(samples);
     if (this.#listener.ready) this.#view.level(peak);
   }

@@ -1,0 +1,69 @@
+"""What tests of several parts share: the shipped guide, the speech model and recordings."""
+
+import functools
+import io
+import os
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from service.app import model_store
+from service.content.check import load
+from service.core.grammar import compile_grammar
+from service.core.model import Guide
+from service.core.understanding import Understanding
+from service.errors import ModelError
+from service.settings import read_settings
+from service.speech.recognizer import Recognizer
+from service.talks import Edition
+
+ROOT = Path(__file__).resolve().parent.parent
+PROMPTS = ROOT / "prompts"
+RECORDINGS = ROOT / "tests" / "audio"
+
+
+@functools.cache
+def recognizer() -> Recognizer:
+    """The speech model. Without it the test is skipped, or fails if REQUIRE_MODEL=1."""
+    settings = read_settings()
+    try:
+        return Recognizer(model_store(settings).path(settings.speech_model))
+    except ModelError:
+        missing = f"the speech model {settings.speech_model} is not installed"
+    if os.environ.get("REQUIRE_MODEL") == "1":
+        pytest.fail(missing, pytrace=False)
+    pytest.skip(missing)
+
+
+@functools.cache
+def guide() -> Guide:
+    """The shipped guide."""
+    loaded, problems = load(PROMPTS)
+    assert loaded, problems
+    return loaded
+
+
+@functools.cache
+def edition() -> Edition:
+    """The shipped guide, compiled once for all tests (about two seconds), without a grammar."""
+    return Edition(guide(), Understanding(guide()), ())
+
+
+@functools.cache
+def hearing_edition() -> Edition:
+    """The same with the grammar of the speech model."""
+    ready = edition()
+    return Edition(ready.guide, ready.understanding,
+                   compile_grammar(ready.understanding.phrases(), recognizer().knows))
+
+
+def wav(recording: str, rate_hz: int = 16_000, subtype: str = "PCM_16", channels: int = 1) -> bytes:
+    """A recording of ``tests/audio`` as the bytes of a WAV file of that form."""
+    import numpy
+    import soxr
+    samples, source_hz = soundfile.read(RECORDINGS / f"{recording}.opus", dtype="float32")
+    samples = numpy.column_stack([soxr.resample(samples, source_hz, rate_hz)] * channels)
+    out = io.BytesIO()
+    soundfile.write(out, samples, rate_hz, format="WAV", subtype=subtype)
+    return out.getvalue()

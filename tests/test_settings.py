@@ -1,0 +1,50 @@
+"""Settings are read strictly: a value that cannot be taken is named, never guessed."""
+
+from pathlib import Path
+
+import pytest
+
+from service.errors import SettingsError
+from service.settings import Settings, read_settings
+
+
+def test_an_empty_environment_gives_the_defaults():
+    assert read_settings({}) == Settings()
+
+
+def test_what_is_set_is_taken():
+    settings = read_settings({"HOST": "0.0.0.0", "PORT": "0", "DATA_DIR": "/var/guide", "DECODERS": "grammar",
+                              "AUDIO_CACHE_MB": "3", "LOG_LEVEL": "DEBUG", "SPEECH_MODEL": "other"})
+    assert (settings.host, settings.port, settings.data_dir) == ("0.0.0.0", 0, Path("/var/guide"))
+    assert (settings.decoders, settings.audio_cache_bytes) == ("grammar", 3 * 1024 * 1024)
+    assert (settings.log_level, settings.speech_model) == ("DEBUG", "other")
+    assert settings.database_url == "sqlite:////var/guide/guide.db"
+
+
+@pytest.mark.parametrize("text, value", [
+    ("true", True), ("1", True), ("YES", True), ("on", True),
+    ("false", False), ("0", False), ("No", False), ("off", False)])
+def test_a_boolean_means_what_it_says(text: str, value: bool):
+    assert read_settings({"RELOAD_GUIDE": text}).reload_guide is value
+
+
+@pytest.mark.parametrize("name, text", [
+    ("RELOAD_GUIDE", "maybe"), ("RELOAD_GUIDE", "2"), ("RELOAD_GUIDE", "truee"),
+    ("PORT", "http"), ("PORT", "-1"), ("PORT", "65536"), ("PORT", "80.5"),
+    ("DECODERS", "Both"), ("AUDIO_CACHE_MB", "0"), ("AUDIO_CACHE_MB", "much"), ("LOG_LEVEL", "loud")])
+def test_a_value_that_cannot_be_taken_is_refused_by_its_name_alone(name: str, text: str):
+    with pytest.raises(SettingsError, match=f"^{name} must be ") as error:
+        read_settings({name: text})
+    assert text not in str(error.value).split()
+
+
+def test_an_empty_value_counts_as_not_set():
+    assert read_settings({"PORT": "", "RELOAD_GUIDE": "  ", "DATA_DIR": ""}) == Settings()
+
+
+def test_spaces_around_a_value_do_no_harm():
+    assert read_settings({"PORT": " 9000 "}).port == 9000
+
+
+def test_variables_of_others_are_left_alone():
+    assert read_settings({"PORTAL": "x", "DEBUG": "maybe", "port": "x"}) == Settings()

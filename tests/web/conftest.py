@@ -1,0 +1,53 @@
+from types import SimpleNamespace
+
+import pytest
+from flask.testing import FlaskClient
+
+from service.app import create_flask
+from service.listening import Listening
+from service.speech.cache import AudioCache
+from service.speech.voice import Pyttsx3Voice
+from service.store.database import open_database
+from service.store.talks import TalkStore
+from service.talks import Speaker, Talks
+from tests.support import edition, guide, hearing_edition, recognizer
+
+
+@pytest.fixture(scope="session")
+def talks(tmp_path_factory):
+    """Talks over a real database with the real voice."""
+    folder = tmp_path_factory.mktemp("web")
+    speaker = Speaker(Pyttsx3Voice(guide().lexicon), AudioCache(folder / "audio", 50_000_000))
+    speaker.use_guide(guide())
+    engine = open_database(f"sqlite:///{folder / 'guide.db'}")
+    yield Talks(SimpleNamespace(edition=edition()), TalkStore(engine), speaker)
+    speaker.close()
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def app(talks: Talks):
+    """The pages and the API without a speech model."""
+    return create_flask(talks, Listening(None, SimpleNamespace(edition=edition()), "both"))
+
+
+@pytest.fixture
+def client(app) -> FlaskClient:
+    return app.test_client()
+
+
+def _hearing(talks: Talks, decoders: str) -> FlaskClient:
+    listening = Listening(recognizer(), SimpleNamespace(edition=hearing_edition()), decoders)
+    return create_flask(talks, listening).test_client()
+
+
+@pytest.fixture
+def hearing(talks: Talks) -> FlaskClient:
+    """The same API with the speech model; only the grammar decodes, which takes a tenth of the time."""
+    return _hearing(talks, "grammar")
+
+
+@pytest.fixture
+def hearing_with_both(talks: Talks) -> FlaskClient:
+    """The same as it is by default: the grammar and the whole vocabulary decode."""
+    return _hearing(talks, "both")
