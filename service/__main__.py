@@ -50,8 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     command("check", _check, "every problem of the guide's data")
     models = command("models", _models, "list, verify or install the models")
     models.add_argument("rest", nargs=argparse.REMAINDER)
-    bench = command("bench", _bench, "measure, and print JSON")
-    bench.add_argument("--seconds", type=float, default=None, help="shorter runs for a first look")
+    command("bench", _bench, "measure, and print JSON")
     return parser
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import time
 
@@ -39,6 +40,9 @@ def serve(settings: Settings) -> int:
         access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_S,
         ws="websockets-sansio", ws_max_size=LONGEST_MESSAGE_BYTES)
     server = _Server(config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal again after its clean stop; that must not end us before ours.
+        signal.signal(number, lambda *_: None)
     try:
         server.run()
     finally:

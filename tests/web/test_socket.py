@@ -105,7 +105,7 @@ def test_the_guide_does_not_answer_its_own_voice(service, talk, microphone):
 
 def test_a_key_makes_it_forget_the_words_in_progress(service, talk, microphone):
     speech = read_pcm(RECORDINGS / "ask_counter_xiaoxiao.opus").tobytes()
-    microphone.send(speech[:len(speech) // 2])
+    microphone.send(speech[:len(speech) // 4 * 2])
     microphone.until("hearing")
     microphone.tell(type="forget")
     assert microphone.until("turn", "nothing")["type"] == "nothing"
@@ -116,7 +116,7 @@ def test_a_key_makes_it_forget_the_words_in_progress(service, talk, microphone):
 def test_a_socket_that_stops_in_mid_word_leaves_the_talk_as_it_was(service, talk):
     cut = Microphone(service, talk["session"])
     speech = read_pcm(RECORDINGS / "ask_counter_xiaoxiao.opus").tobytes()
-    cut.send(speech[:len(speech) // 2 + 1])
+    cut.send(speech[:len(speech) // 4 * 2])
     cut.socket.socket.close()
     again = Microphone(service, talk["session"])
     again.hear("ask_counter_xiaoxiao")

@@ -1,0 +1,95 @@
+"""Events: what the loop of a terminal waits for, beside what comes from the keyboard."""
+
+from __future__ import annotations
+
+import queue
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.errors import GuideError
+from service.talks import View
+
+LOUDSPEAKER, MICROPHONE = "loudspeaker", "microphone"
+
+
+@dataclass(frozen=True)
+class Speaking:
+    """The listener began to speak."""
+
+
+@dataclass(frozen=True)
+class Thinking:
+    """The listener has spoken; it is being understood."""
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """What sounded like speech was none, or no interruption."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A turn was made by voice."""
+
+    view: View
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Something broke; the listener is told."""
+
+    error: GuideError
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """A sentence is ready to be played."""
+
+    run: int
+    index: int
+    wav: bytes | None
+    """None if it could not be spoken."""
+
+
+@dataclass(frozen=True)
+class PlaybackEnded:
+    """The sentence has been played to its end."""
+
+    run: int
+
+
+@dataclass(frozen=True)
+class DeviceLost:
+    """There is no microphone or no loudspeaker, or not any more."""
+
+    device: str
+    reason: str
+
+
+class Mailbox(Protocol):
+    """Where events wait for the loop."""
+
+    def put(self, event) -> None:
+        """Add an event, from any thread."""
+
+    def get(self, timeout_s: float | None):
+        """The oldest event; None if none came in time."""
+
+
+class Inbox:
+    """The mailbox of the real program."""
+
+    def __init__(self):
+        # Not queue.Queue: its put() inside a signal handler would wait for itself.
+        self._events: queue.SimpleQueue = queue.SimpleQueue()
+
+    def put(self, event) -> None:
+        """See ``Mailbox``."""
+        self._events.put(event)
+
+    def get(self, timeout_s: float | None):
+        """See ``Mailbox``."""
+        try:
+            return self._events.get(timeout=timeout_s)
+        except queue.Empty:
+            return None
