@@ -23,11 +23,12 @@ def syllables(text: str) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=4096)
 def merge(syllable: str) -> str:
-    """One toneless syllable with its mergers: hui -> fi, zheng -> zen."""
+    """One toneless syllable with its mergers: hui -> fei, zheng -> zen."""
     initial = next((i for i in _INITIALS if syllable.startswith(i)), "")
     final = syllable[len(initial):]
     if initial == "h" and final.startswith("u"):
-        initial, final = "f", final[1:] or "u"
+        # Spelt ui and un, said uei and uen: 灰 is then 飞, 混 is 粪.
+        initial, final = "f", {"": "u", "i": "ei", "n": "en"}.get(final[1:], final[1:])
     if final.endswith(("ing", "eng")):
         final = final[:-1]
     return _MERGED_INITIALS.get(initial, initial) + final

@@ -38,6 +38,7 @@ class Ear:
         self._preroll: collections.deque[bytes] = collections.deque(
             maxlen=self._endpointer.preroll_frames)
         self._rest = b""
+        self._judged: tuple[tuple[str, str], bool] = (("", ""), False)
 
     @property
     def in_speech(self) -> bool:
@@ -70,9 +71,16 @@ class Ear:
         self._preroll.clear()
         self._rest = b""
 
+    def _is_whole(self) -> bool:
+        """True if nothing more need follow; asked each frame of a silence, so judged once a text."""
+        texts = self._decoders.partial()
+        if texts != self._judged[0]:
+            self._judged = texts, self._is_complete(*texts)
+        return self._judged[1]
+
     def _frame(self, frame: bytes) -> Iterator[SpeechBegan | Heard]:
         probability = self._vad.probability(frame)
-        edge = self._endpointer.step(probability, lambda: self._is_complete(*self._decoders.partial()))
+        edge = self._endpointer.step(probability, self._is_whole)
         if self.in_speech and edge is Edge.NONE or edge in (Edge.END, Edge.OVERLONG):
             self._decoders.accept(frame)
         else:
