@@ -1,0 +1,492 @@
+"""How the dialogue behaves, one behaviour at a time."""
+
+import datetime
+import json
+from dataclasses import replace
+
+import pytest
+
+from service.core.dialog import (LOUDNESS_DB, PACE_CPM, Ask, Fault, Key, Match, NoInput, NoMatch,
+                                 Rejoin, Session, Start, advance)
+from service.core.model import HELP, ROOT
+from service.core.understanding import Expectation
+
+TODAY = datetime.date(2026, 11, 23)
+BEFORE_REVIEW = datetime.date(2026, 9, 1)
+"""A day on which no fact of the guide is past its review."""
+STALE = "这个数可能变了，请打幺二三三三确认。"
+
+
+class Talk:
+    """One listener and the guide."""
+
+    def __init__(self, guide, understanding=None, today=TODAY):
+        self.guide, self.understanding, self.today = guide, understanding, today
+        self.session, self.reply = advance(guide, Session(), Start(), today)
+
+    def __call__(self, *outcomes):
+        for outcome in outcomes:
+            outcome = Key(outcome) if isinstance(outcome, str) else outcome
+            self.session, self.reply = advance(self.guide, self.session, outcome, self.today)
+        return self
+
+    def hear(self, text):
+        expect = Expectation(self.session.node, self.session.asked)
+        return self(self.understanding.interpret(text, expect))
+
+    def do(self, *commands):
+        return self(*(Match(command=c) for c in commands))
+
+    def ask(self, node):
+        return self(Match(node=node))
+
+    @property
+    def said(self):
+        return self.reply.sentences
+
+    @property
+    def keys(self):
+        return {c.label: c.key for c in self.reply.choices}
+
+
+@pytest.fixture
+def talk(guide, understanding):
+    return Talk(guide, understanding)
+
+
+# --- arriving -------------------------------------------------------------------------------------
+
+def test_greets_then_offers_each_option_with_its_key(talk):
+    assert talk.said[0] == "您好，这里是衡阳社保查询指南。"
+    assert "怎么查社保，按一。" in talk.said and "防骗和找人帮忙，按五。" in talk.said
+    assert talk.reply.state == "menu" and len(talk.reply.choices) == 5
+
+
+def test_says_what_it_understood_so_that_it_can_be_corrected(talk):
+    assert talk.ask("m2_med").said[0] == "好，您问的是医保卡里的钱。"
+
+
+def test_who_comes_back_to_a_menu_is_not_greeted_again(talk):
+    talk("1", "*")
+    assert "您想问哪一样？" in talk.said and "您好，这里是衡阳社保查询指南。" not in talk.said
+
+
+def test_the_star_says_where_it_leads(talk):
+    assert talk("1", "3", "1", "*").said[0] == "回到用手机查。"
+
+
+# --- steps ----------------------------------------------------------------------------------------
+
+def test_steps_come_one_at_a_time_with_their_number(talk):
+    talk("1", "1")
+    assert "一共七步。" in talk.said and "第一步。" in talk.said and "第二步。" not in talk.said
+    assert talk.reply.step == (1, 7)
+    talk("1")
+    assert talk.said[0] == "第二步。" and talk.reply.step == (2, 7)
+    assert not any("一共" in s or s == "第三步。" for s in talk.said)
+
+
+def test_every_step_of_every_list_is_told_once_and_the_last_is_named(guide):
+    for node in (n for n in guide.nodes.values() if n.steps):
+        talk, told = Talk(guide).ask(node.id), []
+        for i, step in enumerate(node.steps):
+            told += [s for s in talk.said if s in {x.text for x in step.sentences}]
+            assert ("这是最后一步。" in talk.said) == (i == len(node.steps) - 1)
+            talk("1")
+        assert told == [s.text for step in node.steps for s in step.sentences]
+        assert any(s.endswith("步都讲完了。") for s in talk.said)
+
+
+def test_done_is_said_again_when_asked_for_more(talk):
+    talk("1", "2", "1", "1")
+    assert talk.said[0] == "两步都讲完了。"
+    assert talk("1").said[0] == "两步都讲完了。" and talk.reply.node == "m1_kiosk"
+
+
+def test_two_leads_one_step_back_and_stays_at_the_first(talk):
+    talk("1", "1", "1", "1", "2")
+    assert talk.reply.step == (2, 7)
+    talk("2", "2")
+    assert talk.said[0] == "这就是第一步，前面没有了。" and talk.reply.step == (1, 7)
+
+
+def test_back_from_the_end_tells_the_last_step_again(talk):
+    talk("1", "2", "1", "1", "2")
+    assert "第二步。" in talk.said and talk.reply.step == (2, 2)
+
+
+def test_three_begins_the_list_again(talk):
+    talk("1", "1", "1", "1", "3")
+    assert talk.reply.step == (1, 7) and "一共七步。" in talk.said
+
+
+def test_repeating_tells_the_same_step_without_the_introduction(talk):
+    talk("1", "1", "1", "#")
+    assert talk.said[0] == "第二步。" and "一共七步。" not in talk.said
+
+
+def test_there_is_no_next_step_in_a_menu(talk):
+    talk.do("next")
+    assert talk.said[0] == "这里还没有下一步。" and "怎么查社保，按一。" in talk.said
+
+
+# --- explanations ---------------------------------------------------------------------------------
+
+def test_an_explanation_goes_on_only_when_asked(talk):
+    talk("2", "3")
+    assert talk.said[-1] == "还想听细一点，按一。" and "单位交的钱，现在都放进统筹了。" not in talk.said
+    talk("1", "1")
+    assert "单位交的钱，现在都放进统筹了。" in talk.said
+
+
+def test_an_explanation_ends_and_offers_ways_on(talk):
+    talk("2", "3", "1", "1", "1")
+    assert "这件事讲完了。" in talk.said and "听细一点" not in talk.keys
+    assert "这件事讲完了。" in talk("1").said
+
+
+# --- waiting --------------------------------------------------------------------------------------
+
+def test_a_pause_lasts_until_the_listener_ends_it(talk):
+    talk("1", "1", "1").do("pause")
+    assert talk.reply.state == "paused" and talk.reply.hint_after_s is None
+    talk(NoInput(), NoMatch(), NoInput())
+    assert talk.said == () and talk.reply.state == "paused"
+    talk.hear("继续")
+    assert talk.said[0] == "好，接着讲。" and "第二步。" in talk.said and talk.reply.step == (2, 7)
+    assert talk.reply.hint_after_s == 10
+
+
+@pytest.mark.parametrize("revive", ["#", "9", Match(command="hello"), Match(command="resume"),
+                                    Match(node="m5_hotline")])
+def test_a_pause_ends_by_key_or_voice(talk, revive):
+    talk("1", "1").do("pause")(revive)
+    assert talk.said and talk.reply.state != "paused" and talk.reply.hint_after_s
+
+
+def test_stop_says_goodbye_and_never_ends_the_talk(talk):
+    talk("1", "1", "1").do("stop")
+    assert talk.said[0] == "好，您先歇着，祝您身体好。" and talk.reply.hint_after_s is None
+    talk(NoInput(), NoMatch(), NoMatch(), NoMatch(), NoMatch())
+    assert talk.said == () and talk.reply.state == "waiting"
+
+
+@pytest.mark.parametrize("key", list("1234567890*#"))
+def test_after_stop_any_key_revives(talk, key):
+    talk.do("stop")(key)
+    assert talk.said and talk.reply.state not in ("waiting", "paused") and talk.reply.hint_after_s
+
+
+# --- pace and loudness ----------------------------------------------------------------------------
+
+def test_slower_and_louder_work_at_once_and_for_the_whole_talk(talk):
+    talk("1", "1", "7")
+    assert talk.said[0] == "好，我讲慢一点。" and "第一步。" in talk.said
+    slow = talk.reply.pace_cpm
+    assert slow < 180
+    loud = talk("8").reply.loudness_db
+    assert loud > 0
+    talk("9", "2", "*").do("stop")("0")
+    assert (talk.reply.pace_cpm, talk.reply.loudness_db) == (slow, loud)
+
+
+@pytest.mark.parametrize("command, field, scale, limit", [
+    ("slower", "pace_cpm", PACE_CPM[::-1], "已经是最慢的了。"),
+    ("faster", "pace_cpm", PACE_CPM, "已经是最快的了。"),
+    ("louder", "loudness_db", LOUDNESS_DB, "已经是最大声了。"),
+    ("softer", "loudness_db", LOUDNESS_DB[::-1], "已经是最小声了。"),
+])
+def test_pace_and_loudness_have_limits_that_are_told(talk, command, field, scale, limit):
+    values = [getattr(talk.do(command).reply, field) for _ in scale]
+    assert values[-1] == values[-2] == scale[-1] and talk.said[0] == limit
+    steps = [b - a for a, b in zip(values, values[1:])]
+    assert all(s >= 0 for s in steps) or all(s <= 0 for s in steps)
+
+
+def test_loudness_spans_at_least_eighteen_decibels():
+    assert max(LOUDNESS_DB) - min(LOUDNESS_DB) >= 18
+
+
+# --- silence --------------------------------------------------------------------------------------
+
+def test_silence_gets_a_hint_then_fewer_choices_then_peace(talk):
+    talk(NoInput())
+    assert len(talk.said) == 1 and talk.reply.pace_cpm < 180 and talk.reply.node == ROOT
+    talk(NoInput())
+    options = [s for s in talk.said if "，按" in s]
+    assert talk.said[0] == "没关系，我讲简单些。" and 0 < len(options) <= 3
+    talk(NoInput())
+    assert "不要紧，我在这里等您。" in talk.said
+    assert talk.reply.state == "waiting" and talk.reply.hint_after_s is None
+    assert talk(NoInput()).said == ()
+    talk("2")
+    assert talk.reply.node == "m2" and talk.reply.hint_after_s and talk.reply.pace_cpm == 180
+
+
+@pytest.mark.parametrize("path, hint", [
+    ("", "您慢慢想，想好了按个数字，或者直接说。"), ("11", "您慢慢做，做好了就说好了。"),
+    ("23", "您还在听吗，没听清就按井号。")])
+def test_the_hint_fits_the_place(talk, path, hint):
+    assert talk(*path, NoInput()).said == (hint,)
+
+
+def test_the_hint_in_a_question_fits(talk):
+    assert talk(Ask(("m1", "m2")), NoInput()).said == ("您挑一样，说一声，或者按数字。",)
+
+
+def test_silence_in_a_step_list_keeps_the_step(talk):
+    talk("1", "1", "1", NoInput(), NoInput(), NoInput())
+    assert talk.reply.step == (2, 7)
+    assert talk("#").said[0] == "第二步。"
+
+
+def test_silence_is_counted_anew_after_a_key(talk):
+    talk(NoInput(), NoInput(), "1", NoInput())
+    assert talk.said == ("您慢慢想，想好了按个数字，或者直接说。",)
+
+
+# --- misunderstanding -----------------------------------------------------------------------------
+
+def test_misunderstanding_gets_another_wording_choices_help_and_then_quiet(talk):
+    assert talk(NoMatch()).said == ("我没听懂，您讲短一点，比如医保卡里的钱。",)
+    talk(NoMatch())
+    assert talk.said[0] == "对不起，没听懂，您照下面的说就行。"
+    assert sum("，按" in s for s in talk.said) == 3
+    talk(NoMatch())
+    assert talk.said[0] == "我还是没听懂，帮您找别的办法。" and talk.reply.node == HELP
+    talk(NoMatch())
+    assert talk.said == () and talk.reply.shown and talk.reply.hint_after_s
+
+
+def test_success_resets_misunderstanding(talk):
+    talk(NoMatch(), NoMatch(), "1", NoMatch())
+    assert talk.said == ("我没听懂，您讲短一点，比如医保卡里的钱。",)
+
+
+def test_in_a_step_list_the_words_for_steps_are_named(talk):
+    talk("1", "1", NoMatch())
+    assert "上一步" in talk.said[0] and talk.reply.step == (1, 7)
+
+
+def test_a_television_is_left_alone_in_the_end(talk):
+    talk(NoMatch(), NoMatch(), NoMatch(), NoMatch())
+    for _ in range(3):
+        talk(NoInput(), NoMatch())
+    assert talk.reply.state == "waiting"
+    assert talk(NoMatch()).said == ()
+
+
+def test_two_misunderstandings_at_help_do_not_lead_to_help_again(talk):
+    talk("0", NoMatch(), NoMatch(), NoMatch())
+    assert talk.reply.node == HELP and "我还是没听懂，帮您找别的办法。" not in talk.said
+
+
+# --- questions ------------------------------------------------------------------------------------
+
+DOUBT = Ask(("m2_med", "m2_pension", "m4_pension"))
+
+
+def test_in_doubt_the_guide_asks_with_keys(talk):
+    talk(DOUBT)
+    assert talk.said[0] == "医保卡里的钱，养老金账户，还是退休金大概多少？"
+    assert talk.reply.state == "ask" and talk.keys["都不是"] == "4"
+
+
+@pytest.mark.parametrize("answer, node", [
+    ("第一个", "m2_med"), ("按二", "m2_pension"), ("三", "m4_pension"), ("医保卡", "m2_med"),
+    ("账户", "m2_pension"), ("大概多少", "m4_pension"), ("养老金账户", "m2_pension")])
+def test_a_question_is_answered_by_voice(talk, answer, node):
+    assert talk(DOUBT).hear(answer).reply.node == node
+    assert talk.reply.state != "ask"
+
+
+@pytest.mark.parametrize("key, node", [("1", "m2_med"), ("2", "m2_pension"), ("3", "m4_pension")])
+def test_a_question_is_answered_by_key(talk, key, node):
+    assert talk(DOUBT)(key).reply.node == node
+
+
+@pytest.mark.parametrize("answer", ["都不是", "不是", "第四个"])
+def test_none_of_them_invites_another_wording(talk, answer):
+    talk(DOUBT).hear(answer)
+    assert talk.said == ("好，不是这个，您换个说法再讲一遍。",)
+    assert talk.reply.state == "menu" and talk.reply.node == ROOT
+
+
+def test_after_none_of_them_the_next_misunderstanding_gets_choices(talk):
+    talk(DOUBT, "4", NoMatch())
+    assert talk.said[0] == "对不起，没听懂，您照下面的说就行。"
+
+
+@pytest.mark.parametrize("answer", ["对", "是的", "要得", "按一", "好"])
+def test_yes_confirms_a_single_candidate(talk, answer):
+    talk(Ask(("m2_med",)))
+    assert talk.said[0] == "您是想问医保卡里的钱，对吗？"
+    assert talk.hear(answer).reply.node == "m2_med"
+
+
+@pytest.mark.parametrize("answer", ["不对", "不是", "按二"])
+def test_no_denies_a_single_candidate(talk, answer):
+    talk(Ask(("m2_med",))).hear(answer)
+    assert talk.reply.node == ROOT and talk.reply.state == "menu"
+
+
+def test_a_question_may_be_passed_over_for_another_request(talk):
+    assert talk(DOUBT).hear("打哪个电话").reply.node == "m5_hotline"
+
+
+def test_star_takes_a_question_back_and_stays_at_the_step(talk):
+    talk("1", "1", "1", DOUBT, "*")
+    assert talk.reply.step == (2, 7) and talk.reply.state == "steps"
+
+
+def test_a_wrong_key_in_a_question_asks_again(talk):
+    talk(DOUBT, "5")
+    assert talk.said[0] == "没有这一项，请再按一次。" and "都不是，按四。" in talk.said
+
+
+def test_a_question_without_known_nodes_is_a_misunderstanding(talk):
+    assert talk(Ask(("gone",))).said == talk.__class__(talk.guide)(NoMatch()).said
+
+
+# --- correcting -----------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("correction, node", [
+    ("不是这个，我问的是养老金账户", "m2_pension"), ("不对，我要开缴费证明", "m3_cert"),
+    ("你听错了，我问的是打哪个电话", "m5_hotline")])
+def test_a_correction_leads_elsewhere_and_says_so(talk, guide, correction, node):
+    talk.ask("m2_med").hear(correction)
+    assert talk.reply.node == node
+    assert talk.said[0] == f"明白了，您问的是{guide.nodes[node].title}。"
+
+
+# --- help -----------------------------------------------------------------------------------------
+
+def test_help_leads_back_to_the_step_it_was_called_from(talk):
+    talk("1", "1", "1", "1", "0")
+    assert talk.reply.node == HELP and "我自己不能给您转人工。" in talk.said
+    talk("*")
+    assert talk.said[0] == "回到去大厅窗口查。" and talk.reply.step == (3, 7)
+
+
+def test_help_leads_back_to_the_part_of_an_explanation(talk):
+    talk("2", "3", "1", "1", "0", "*")
+    assert "单位交的钱，现在都放进统筹了。" in talk.said and talk.session.part == 2
+
+
+def test_help_twice_still_leads_back(talk):
+    talk("1", "1", "1", "0", "0", "1", "*")
+    assert talk.reply.step == (2, 7)
+
+
+# --- age of the facts -----------------------------------------------------------------------------
+
+def test_a_stale_figure_is_announced_before_it_is_told(guide):
+    fresh = Talk(guide, today=BEFORE_REVIEW).ask("m4_base")
+    assert STALE not in fresh.said
+    stale = Talk(guide, today=TODAY).ask("m4_base")
+    assert stale.said.count(STALE) == 1
+    assert stale.said.index(STALE) < stale.said.index("二〇二五年湖南的基数，最低四千零七十二元。")
+
+
+def test_only_what_rests_on_the_stale_fact_is_announced(guide):
+    talk = Talk(guide, today=TODAY).ask("m2_base")
+    assert STALE not in talk.said
+    assert STALE not in talk("1").said
+    assert talk("1").said[0] == STALE
+
+
+def test_a_fact_is_not_stale_on_its_very_day_of_review(guide):
+    review = guide.facts["C09"].review
+    assert STALE not in Talk(guide, today=review).ask("m4_base").said
+    assert STALE in Talk(guide, today=review + datetime.timedelta(days=1)).ask("m4_base").said
+
+
+def test_the_guide_tells_its_own_age(guide):
+    assert "这些内容，最近一次核对是二〇二六年十一月二十三日。" in Talk(guide).ask("m5_about").said
+    assert "有两处该重新核对了，讲到时我会先提醒您。" in Talk(guide).ask("m5_about").said
+    assert "现在没有过期的数。" in Talk(guide, today=BEFORE_REVIEW).ask("m5_about").said
+
+
+# --- odds and ends --------------------------------------------------------------------------------
+
+def test_a_key_without_meaning_is_answered_with_the_choices(talk):
+    talk("5", "3", "4")
+    assert talk.said[0] == "没有这一项，请再按一次。" and "领养老金的认证，按一。" in talk.said
+
+
+def test_star_at_the_main_menu_stays_there(talk):
+    assert talk("*").said[0] == "这里就是主菜单。" and talk.reply.node == ROOT
+
+
+def test_who_was_cut_off_is_told_and_goes_on_where_they_were(talk):
+    talk("1", "1", "1", Rejoin())
+    assert talk.said[:2] == ("刚才断了一下，现在好了，我们接着讲。", "第二步。")
+
+
+def test_a_fault_changes_nothing_but_is_told(talk):
+    before = talk("1", "1", "1").session
+    talk(Fault("error_audio"))
+    assert talk.said[0] == "刚才的声音我没收到。" and talk.session == before
+
+
+def test_yes_in_a_step_list_means_done(talk):
+    assert talk("1", "1").hear("好").reply.step == (2, 7)
+
+
+def test_the_same_turn_gives_the_same_answer(guide):
+    session = Session(node="m2_med", part=1, visited=(ROOT,))
+    assert advance(guide, session, Key("1"), TODAY) == advance(guide, session, Key("1"), TODAY)
+
+
+# --- the session in the store ---------------------------------------------------------------------
+
+@pytest.mark.parametrize("session", [
+    Session(), Session(node="m1_counter", part=3, visited=(ROOT, "m1"), pace_cpm=140, loudness_db=6),
+    Session(node=HELP, origin=("m1_counter", 2), no_match=3),
+    Session(asked=("m1", "m2"), no_input=2), Session(paused=True), Session(waiting=True, done=True)])
+def test_a_session_survives_the_store(session):
+    assert Session.from_json(json.loads(json.dumps(session.to_json()))) == session
+
+
+def test_a_session_of_another_version_is_read():
+    data = {**Session(node="m2").to_json(), "colour": "green"}
+    del data["origin"]
+    assert Session.from_json(data) == Session(node="m2")
+
+
+def without(guide, *gone):
+    return replace(guide, nodes={i: n for i, n in guide.nodes.items() if i not in gone})
+
+
+@pytest.mark.parametrize("outcome", [Key("#"), NoInput(), NoMatch(), Rejoin(), Match(command="next")])
+def test_whose_node_vanished_begins_at_the_main_menu(guide, outcome):
+    session = Session(node="x_auth", part=1, pace_cpm=140, loudness_db=6)
+    guide = replace(guide, nodes={i: replace(n, options=()) if i == "m5_who" else n
+                                  for i, n in without(guide, "x_auth").nodes.items()})
+    after, reply = advance(guide, session, outcome, TODAY)
+    assert reply.node == ROOT and reply.sentences
+    assert (after.pace_cpm, after.loudness_db) == (140, 6)
+
+
+def test_a_vanished_candidate_is_no_longer_offered(guide):
+    after, _ = advance(without(guide, "m2_med"), Session(asked=("m2_med", "m1")), NoInput(), TODAY)
+    assert after.asked == ("m1",)
+
+
+def test_a_list_that_became_shorter_leads_to_its_last_step(guide):
+    short = replace(guide.nodes["m1_counter"], steps=guide.nodes["m1_counter"].steps[:3])
+    guide = replace(guide, nodes={**guide.nodes, "m1_counter": short})
+    _, reply = advance(guide, Session(node="m1_counter", part=6), Key("#"), TODAY)
+    assert reply.step == (3, 3)
+    _, reply = advance(guide, Session(node=HELP, origin=("m1_counter", 6)), Key("*"), TODAY)
+    assert reply.step == (3, 3)
+
+
+def test_help_called_from_a_vanished_node_leads_to_the_main_menu(guide):
+    session = Session(node=HELP, origin=("m1_counter", 2))
+    _, reply = advance(without(guide, "m1_counter"), replace(session), Key("*"), TODAY)
+    assert reply.node in (ROOT, "m1")
+
+
+def test_a_request_for_an_unknown_node_is_a_misunderstanding(talk):
+    assert talk(Match(node="gone")).said == ("我没听懂，您讲短一点，比如医保卡里的钱。",)

@@ -1,0 +1,204 @@
+"""The dialogue is total: every reachable state has an answer to every outcome."""
+
+import collections
+import datetime
+from dataclasses import replace
+from typing import Iterator
+
+import pytest
+
+from service.core.dialog import (COMMANDS, Ask, Fault, Key, Match, NoInput, NoMatch, Outcome, Rejoin,
+                                 Reply, Session, Start, advance)
+from service.core.model import HELP, KEYS, ROOT, Guide
+
+TODAY = datetime.date(2026, 11, 23)
+FAULTS = ("error_audio", "error_internal", "error_model", "error_voice")
+UNIVERSAL = {"*", "0", "9", "#"}
+MANY = 4
+"""Misunderstandings in a row from which nothing changes any more."""
+
+
+def canonical(session: Session) -> Session:
+    """Without what does not change where one can go, so that the states are finitely many.
+
+    Where help was called from is kept for one menu, one step list and one explanation; which step
+    a question interrupted is kept until silences or misunderstandings follow.
+    """
+    origin = session.origin
+    if origin:
+        known = origin[0] if origin[0] in (ROOT, "m1_counter") else "m2_base"
+        origin = (known, min(origin[1], 1))
+    unsettled = bool(session.asked and (session.no_input or session.no_match))
+    return Session(
+        node=session.node, part=0 if unsettled else session.part, done=session.done and not unsettled,
+        asked=session.asked, paused=session.paused, waiting=session.waiting, origin=origin,
+        no_input=session.no_input, no_match=min(session.no_match, MANY))
+
+
+class Walk:
+    """Breadth first over every state; ``turns`` are all (state, outcome, next state, reply)."""
+
+    def __init__(self, guide: Guide):
+        self.guide = guide
+        self.menus = tuple(n.id for n in guide.nodes.values() if n.options)
+        self.states: dict[Session, Reply] = {}
+        self.turns: list[tuple[Session, Outcome, Session, Reply]] = []
+        first, reply = advance(guide, Session(), Start(), TODAY)
+        queue = collections.deque([canonical(first)])
+        self.states[queue[0]] = reply
+        while queue:
+            state = queue.popleft()
+            # Every other state as somebody meets it who has heard all the menus before.
+            met = replace(state, visited=self.menus if len(self.states) % 2 else ())
+            for outcome in self.outcomes(state, len(self.turns)):
+                after, reply = advance(guide, met, outcome, TODAY)
+                self.turns.append((state, outcome, after, reply))
+                place = canonical(after)
+                if place not in self.states:
+                    self.states[place] = reply
+                    queue.append(place)
+
+    def outcomes(self, state: Session, turn: int) -> Iterator[Outcome]:
+        nodes = tuple(self.guide.nodes)
+        yield from map(Key, KEYS)
+        yield from (NoMatch(), NoInput(), Rejoin(), Fault(FAULTS[turn % len(FAULTS)]))
+        asks = (Ask(("m1",)), Ask(("m1", "m2")), Ask(("m1", "m2", "m3")))
+        commands = tuple(Match(command=c) for c in COMMANDS)
+        requests = tuple(Match(node=n) for n in nodes)
+        fresh = not (state.no_input or state.no_match or state.paused or state.waiting)
+        # What was understood forgets the silences before it, so that in the states that differ in
+        # these alone some of the requests will do: another few in each state.
+        yield from asks if fresh else _some(asks, turn, 1)
+        yield from commands if fresh else _some(commands, turn, 4)
+        yield from requests if fresh else _some(requests, turn, 2)
+
+
+def _some(things: tuple, turn: int, count: int) -> list:
+    return [things[(turn + i * 7) % len(things)] for i in range(count)]
+
+
+@pytest.fixture(scope="module")
+def walk(guide) -> Walk:
+    return Walk(guide)
+
+
+def offences(walk: Walk, is_offence) -> list:
+    """The first few turns that are at fault."""
+    return [(state, outcome, reply) for state, outcome, after, reply in walk.turns
+            if is_offence(state, outcome, after, reply)][:3]
+
+
+def test_the_walk_comes_everywhere(walk, guide):
+    assert {s.node for s in walk.states} == set(guide.nodes)
+    told = {(s.node, s.part) for s in walk.states}
+    for node in guide.nodes.values():
+        parts = len(node.steps) or len(node.more) + 1
+        assert {p for n, p in told if n == node.id} == set(range(parts)), node.id
+    assert {r.state for r in walk.states.values()} >= {"menu", "steps", "leaf", "ask", "paused", "waiting"}
+    assert {len(s.asked) for s in walk.states} == {0, 1, 2, 3}
+    assert any(s.done for s in walk.states) and any(s.origin for s in walk.states)
+
+
+def test_the_reply_is_about_where_the_session_is(walk, guide):
+    assert not offences(walk, lambda s, o, after, reply: not (
+        reply.node == after.node in guide.nodes and reply.title == guide.nodes[reply.node].title))
+
+
+def test_silent_only_where_silence_is_right(walk):
+    def wrongly_silent(state, outcome, after, reply):
+        still = state.paused or state.waiting
+        enough = isinstance(outcome, NoMatch) and (state.no_match >= 3 or state.node == HELP)
+        return not reply.sentences and not (
+            isinstance(outcome, (NoInput, NoMatch)) and still or enough)
+    assert not offences(walk, wrongly_silent)
+
+
+def test_who_is_not_understood_sees_so_even_in_silence(walk):
+    assert not offences(walk, lambda s, o, after, reply: (
+        isinstance(o, NoMatch) and not reply.sentences and not reply.shown))
+
+
+def test_nobody_is_disturbed_who_asked_for_rest(walk):
+    assert not offences(walk, lambda s, o, after, reply: (
+        (s.paused or s.waiting) and isinstance(o, (NoInput, NoMatch)) and reply.sentences))
+
+
+def test_every_key_is_answered_aloud_everywhere(walk):
+    pressed = collections.defaultdict(set)
+    for state, outcome, _, reply in walk.turns:
+        if isinstance(outcome, Key) and reply.sentences:
+            pressed[state].add(outcome.key)
+    assert all(pressed[state] == set(KEYS) for state in walk.states)
+
+
+def test_sentences_are_whole(walk):
+    said = {text for _, _, _, reply in walk.turns for text in reply.sentences + reply.shown}
+    assert len(said) > 300
+    assert not [text for text in said if not text.strip() or "{" in text or "}" in text]
+
+
+def test_always_a_way_on(walk, guide):
+    universal = {c.key for c in guide.commands.values() if c.key}
+    assert UNIVERSAL <= universal
+    assert not offences(walk, lambda s, o, after, reply: (
+        reply.state in ("menu", "ask", "steps") and not reply.choices))
+
+
+def test_a_handful_of_choices_each_with_its_own_key(walk):
+    def offence(state, outcome, after, reply):
+        keys = [c.key for c in reply.choices]
+        return len(keys) > 5 or len(keys) != len(set(keys)) or not all(c.label for c in reply.choices)
+    assert not offences(walk, offence)
+
+
+def test_no_choice_leads_to_nothing(walk, guide):
+    unknown = guide.prompts["key_unknown"][0]
+    for state, reply in walk.states.items():
+        for choice in reply.choices:
+            _, answer = advance(guide, state, Key(choice.key), TODAY)
+            assert unknown not in answer.sentences, (state, choice)
+
+
+def test_a_timer_runs_unless_the_listener_rests(walk):
+    def offence(state, outcome, after, reply):
+        rests = after.paused or after.waiting
+        return (reply.hint_after_s is None) != rests or (reply.state in ("paused", "waiting")) != rests
+    assert not offences(walk, offence)
+    assert all(reply.hint_after_s is None or reply.hint_after_s >= 10 for reply in walk.states.values())
+
+
+def test_whoever_presses_or_is_understood_ends_silence_and_misunderstanding(walk):
+    def offence(state, outcome, after, reply):
+        understood = isinstance(outcome, (Key, Match, Ask))
+        said_no = after.no_match == 1
+        return understood and (after.no_input or after.no_match and not said_no)
+    assert not offences(walk, offence)
+
+
+def test_a_request_leads_to_its_node_from_everywhere(walk):
+    assert not offences(walk, lambda s, o, after, reply: (
+        isinstance(o, Match) and o.node and (after.node != o.node or after.asked or after.paused)))
+
+
+def test_the_step_on_screen_is_the_step_of_the_session(walk, guide):
+    def offence(state, outcome, after, reply):
+        steps = guide.nodes[after.node].steps
+        return reply.step != ((after.part + 1, len(steps)) if steps else None)
+    assert not offences(walk, offence)
+
+
+def test_nine_leads_to_the_main_menu_from_everywhere(walk):
+    assert not offences(walk, lambda s, o, after, reply: (
+        o == Key("9") and (after.node != ROOT or after.asked or reply.state != "menu")))
+
+
+def test_zero_leads_to_help_from_everywhere(walk):
+    assert not offences(walk, lambda s, o, after, reply: o == Key("0") and after.node != HELP)
+
+
+def test_star_leads_out_in_the_end(walk, guide):
+    out = {s for s in walk.states if s.node == ROOT and not s.asked}
+    leads = {s: canonical(after) for s, o, after, _ in walk.turns if o == Key("*")}
+    for _ in range(6):
+        out |= {state for state, after in leads.items() if after in out}
+    assert out == set(walk.states)

@@ -1,0 +1,197 @@
+"""What is meant by what is said."""
+
+import pytest
+
+from service.core.dialog import Ask, Match, NoMatch
+from service.core.understanding import Expectation, Understanding
+
+
+def node_of(found):
+    return found.node if isinstance(found, Match) else found
+
+
+# --- never an exception, never a match for nonsense -------------------------------------------------
+
+@pytest.mark.parametrize("text", [
+    "", " ", "\n\t", "，。！", "a", "hello world", "ABC", "12333", "3.14", "😀", "😀😀龙", "啊", "嗯", "呃呃", "哈哈哈",
+    "龙", "鸡", "桌子", "今天天气好热", "红烧肉怎么做", "床前明月光疑是地上霜", "我孙子今年八岁了", "买两斤豆腐",
+    "各位观众晚上好", "的的的的", "三缺一", "呜呜", "\u200b\ufeff", "𠮷", "\x00"])
+def test_nonsense_is_no_match(understanding, text):
+    assert isinstance(understanding.interpret(text), NoMatch)
+
+
+@pytest.mark.parametrize("unit", ["社", "不是", "不是这个我问的是", "医保卡里的钱", "啊", "a", "我想问一下", "😀"])
+def test_ten_thousand_characters_are_survived(understanding, unit):
+    text = (unit * 10_000)[:10_000]
+    assert isinstance(understanding.interpret(text), (Match, Ask, NoMatch))
+    spoken = text[:120]  # no utterance is longer than fifteen seconds
+    assert isinstance(understanding.hear(spoken, spoken, 0.5, 0.9), (Match, Ask, NoMatch))
+
+
+@pytest.mark.parametrize("text, node", [
+    ("養老金認證怎麼搞", "x_auth"), ("醫保卡裡的錢", "m2_med"), ("查社保 please", "m1"), ("社保怎么查？！", "m1"),
+    ("我要查社保123", "m1"), ("😀医保卡里还有多少钱😀", "m2_med")])
+def test_traditional_signs_latin_and_emoji_do_no_harm(understanding, text, node):
+    assert node_of(understanding.interpret(text)) == node
+
+
+def test_what_was_offered_by_an_older_guide_does_no_harm(understanding):
+    expect = Expectation(node="gone", asked=("gone", "m2_med"))
+    for text in ("医保卡", "第一个", "我要查社保", "嗯", "不是这个，我问的是养老金账户"):
+        understanding.interpret(text, expect)
+        understanding.hear(text, text, 0.9, 0.9, expect)
+
+
+# --- meaning ------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("text, node", [
+    ("我想到窗口去查我的社保", "m1_counter"), ("用我孙子的手机查得到社保吧", "m1_phone"),
+    ("我医保卡里头剩好多钱", "m2_med"), ("单子上写的缴费基数是个什么", "m2_base"),
+    ("中间断交了三年怎么办", "m3_missing"), ("我要开个参保证明", "m3_cert"), ("我什么时候可以退休", "m4_age"),
+    ("退休金一个月能拿多少钱", "m4_pension"), ("有人打电话要我的验证码", "m5_fraud"),
+    ("社保局的电话是多少", "m5_hotline"), ("养老金的认证怎么弄", "x_auth"), ("农村养老保险怎么领", "x_resident")])
+def test_what_is_not_listed_is_understood_by_likeness(understanding, text, node):
+    assert node_of(understanding.interpret(text)) == node
+
+
+@pytest.mark.parametrize("front", ["我想问一下", "请问", "麻烦你，", "那个那个，", "嗯，", "哎呀我年纪大了，", "小姑娘，请问一下",
+                                   "不好意思，我想晓得"])
+@pytest.mark.parametrize("request_, node", [
+    ("医保卡里还有多少钱", "m2_med"), ("缴费证明哪里开", "m3_cert"), ("我哪年退休", "m4_age"),
+    ("支付宝怎么查社保", "m1p_alipay")])
+def test_padding_in_front_changes_nothing(understanding, front, request_, node):
+    assert node_of(understanding.interpret(front + request_)) == node
+
+
+@pytest.mark.parametrize("behind", ["啊", "咯", "呢", "嘛", "哦"])
+def test_particles_behind_change_nothing(understanding, behind):
+    assert node_of(understanding.interpret("医保卡里还有多少钱" + behind)) == "m2_med"
+    assert understanding.interpret("再说一遍" + behind).command == "repeat"
+
+
+@pytest.mark.parametrize("text, node", [
+    ("福南智慧人社", "m1p_mini"), ("擦社保", "m1"), ("支护宝怎么查社保", "m1p_alipay"), ("停不清楚", None),
+    ("脚费证明", "m3_cert")])
+def test_hunan_sounds_are_understood(understanding, text, node):
+    found = understanding.interpret(text)
+    assert isinstance(found, Match) and found.node == node
+
+
+@pytest.mark.parametrize("dialect, node", [
+    ("医保卡里还有好多钱", "m2_med"), ("我几时退休", "m4_age"), ("何什查社保", "m1"), ("社保何解断了", "m3_missing"),
+    ("打么子电话", "m5_hotline")])
+def test_hunan_words_are_understood(understanding, dialect, node):
+    found = understanding.interpret(dialect)
+    assert node_of(found) == node or isinstance(found, Ask) and node in found.candidates
+
+
+@pytest.mark.parametrize("text, command", [
+    ("再说一遍", "repeat"), ("啥", "repeat"), ("好了", "next"), ("上一步", "back"), ("讲慢点", "slower"),
+    ("大点声", "louder"), ("等一下", "pause"), ("继续", "resume"), ("谢谢你", "stop"), ("是的", "yes"), ("都不是", "no"),
+    ("回去", "up"), ("回到主菜单", "top"), ("从头讲", "first"), ("你好", "hello")])
+def test_commands(understanding, text, command):
+    assert understanding.interpret(text).command == command
+
+
+# --- asking back ----------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("word", ["社保", "养老", "医保", "退休金", "基数", "微信", "电话", "钱"])
+def test_a_word_that_fits_several_nodes_is_asked_about(guide, understanding, word):
+    found = understanding.interpret(word)
+    assert isinstance(found, Ask) and found.candidates == guide.choices[word]
+
+
+def test_a_word_with_padding_is_asked_about_too(understanding):
+    assert isinstance(understanding.interpret("我想问一下社保"), Ask)
+
+
+def test_in_a_question_a_word_of_one_title_is_enough(understanding):
+    asked = Expectation(asked=("m2_med", "m2_pension"))
+    assert node_of(understanding.interpret("医保卡", asked)) == "m2_med"
+    assert node_of(understanding.interpret("养老金", asked)) == "m2_pension"
+
+
+def test_in_a_question_a_word_that_fits_one_of_the_nodes_is_enough(understanding):
+    assert isinstance(understanding.interpret("余额"), Ask)
+    assert node_of(understanding.interpret("余额", Expectation(asked=("m2_med", "m4_age")))) == "m2_med"
+
+
+def test_in_a_question_a_word_of_both_titles_does_not_decide(understanding):
+    found = understanding.interpret("衡阳", Expectation(asked=("m4_gap", "m4_medgap")))
+    assert node_of(found) not in ("m4_gap", "m4_medgap")
+    found = understanding.interpret("还差几年", Expectation(asked=("m4_gap", "m4_medgap")))
+    assert not isinstance(found, Match) or found.node is None
+
+
+# --- correcting -----------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("text, node", [
+    ("不是这个，我问的是养老金账户", "m2_pension"), ("不对不对，我要问的是缴费证明", "m3_cert"),
+    ("你听错了我讲的是农村养老保险", "x_resident"), ("不是，我是问打哪个电话", "m5_hotline")])
+def test_a_correction_is_known_as_one(understanding, text, node):
+    found = understanding.interpret(text, Expectation(node="m2_med"))
+    assert (found.node, found.corrected) == (node, True)
+
+
+def test_a_correction_does_not_lead_back_to_what_was_wrong(understanding):
+    found = understanding.interpret("不是，我问的是卡里的钱", Expectation(node="m2_med"))
+    assert not isinstance(found, Match) or found.node != "m2_med"
+    if isinstance(found, Ask):
+        assert "m2_med" not in found.candidates
+
+
+def test_asking_again_for_the_same_is_not_announced_as_a_correction(understanding):
+    found = understanding.interpret("不对，我问的是医保余额", Expectation(node="m2_med"))
+    assert not (isinstance(found, Match) and found.corrected)
+
+
+@pytest.mark.parametrize("text", ["不是", "不对不对", "不是不是不是", "都不是", "错了"])
+def test_a_mere_no_is_no(understanding, text):
+    assert understanding.interpret(text).command == "no"
+
+
+# --- two decoders ---------------------------------------------------------------------------------
+
+def test_both_decoders_agree(understanding):
+    assert understanding.hear("医保卡里的钱", "医保卡里的钱", 0.9, 0.9).node == "m2_med"
+
+
+def test_the_closed_grammar_mends_what_the_open_decoder_misspelt(understanding):
+    assert understanding.hear("缴费证明", "教会证明", 0.95, 0.6).node == "m3_cert"
+
+
+@pytest.mark.parametrize("closed, opened", [("不问了", "中午吃么子菜好呢"), ("再见", "今天天气蛮好"), ("是的", "各位观众晚上好")])
+def test_the_closed_grammar_is_not_believed_against_the_open_decoder(understanding, closed, opened):
+    assert isinstance(understanding.hear(closed, opened, 1.0, 0.95), NoMatch)
+
+
+def test_alone_the_closed_grammar_needs_to_be_sure(understanding):
+    assert understanding.hear("再说一遍", "", 0.95, 0.0).command == "repeat"
+    assert understanding.hear("", "", 1.0, 1.0) == NoMatch()
+
+
+def test_alone_the_open_decoder_is_enough(understanding):
+    assert understanding.hear("", "医保卡里还有多少钱", 0.0, 0.9).node == "m2_med"
+
+
+def test_fifteen_seconds_of_talk_do_not_take_long_to_weigh(understanding):
+    talk = "我昨天去菜市场买了两斤豆腐碰到隔壁的老李" * 5
+    assert isinstance(understanding.hear("医保卡里的钱" * 15, talk, 0.4, 0.9), NoMatch)
+
+
+def test_a_whole_phrase_is_known_to_be_whole(understanding):
+    assert understanding.is_complete("", "再说一遍") and understanding.is_complete("好了", "")
+    assert not understanding.is_complete("", "我想") and not understanding.is_complete("", "")
+
+
+# --- the same every time --------------------------------------------------------------------------
+
+def test_the_same_words_mean_the_same_in_another_process(guide, understanding):
+    again = Understanding(guide)
+    for text in ("我医保卡里头剩好多钱", "社保", "今天天气好热", "我想问问那个退休的事情", "查一下"):
+        found = understanding.interpret(text)
+        assert found == understanding.interpret(text)
+        other = again.interpret(text)
+        assert type(other) is type(found)
+        if isinstance(found, Match):
+            assert other.node == found.node
