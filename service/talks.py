@@ -107,11 +107,14 @@ class Speaker:
             self.speak(text, pace_cpm)
         except VoiceError as e:
             log.warning("a sentence could not be rendered ahead: %s", e)
+        except Exception:  # in a thread of its own nobody else would hear of it
+            log.exception("rendering ahead failed")
 
     def close(self) -> None:
         """End the rendering thread and the voice."""
-        self._ahead.shutdown(cancel_futures=True)
+        self._ahead.shutdown(wait=False, cancel_futures=True)
         self._voice.close()
+        self._ahead.shutdown()
 
 
 def _now() -> datetime.datetime:

@@ -56,7 +56,9 @@ class LiveGuide:
             guide, problems = load(self._folder, self._knows)
             self.refused = tuple(problems)
             if guide is None:
-                log.warning("edit of the guide refused, %d problem(s); first: %s", len(problems), problems[0])
+                log.warning("edit of the guide refused, %d problem(s):", len(problems))
+                for problem in problems:
+                    log.warning("%s", problem)
                 return False
             changed = guide.version != self.current.version
             self.current = guide

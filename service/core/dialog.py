@@ -271,20 +271,19 @@ class _Turn:
 
     # --- places ------------------------------------------------------------------------------
 
-    def enter(self, node_id: str, part: int = 0) -> _Turn:
+    def enter(self, node_id: str) -> _Turn:
         """Go to a node and say what is said on arrival."""
         origin = (self.session.node, self.session.part) if node_id == HELP != self.session.node else None
         origin = self.session.origin if node_id == self.session.node == HELP else origin
-        self.update(node=node_id, part=part, done=False, asked=(), origin=origin)
+        self.update(node=node_id, part=0, done=False, asked=(), origin=origin)
         node = self.node
         first_time = node_id not in self.session.visited
-        if part == 0:
-            self.tell(node.say if first_time or not node.brief else node.brief)
+        self.tell(node.say if first_time or not node.brief else node.brief)
         if node.options and first_time:
             self.update(visited=(*self.session.visited, node_id))
         if node_id == ABOUT:
             self._age_of_guide()
-        if node.steps and part == 0:
+        if node.steps:
             self.say("steps_count", count=wording.count(len(node.steps)))
         return self._place(full=True)
 

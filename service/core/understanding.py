@@ -140,10 +140,9 @@ class Understanding:
         texts = [(t, weight) for t, weight in ((bare(t), w) for t, w in texts) if t and weight > 0]
         if not texts:
             return NoMatch()
-        for text, _ in texts[:1]:
-            found = self._listed(text, expect) or self._corrected(text, expect)
-            if found:
-                return found
+        found = self._listed(texts[0][0], expect) or self._corrected(texts, expect)
+        if found:
+            return found
         if all(len(text) < 2 for text, _ in texts):
             return NoMatch()  # One sign that is not listed tells nothing: 龙 only sounds like 农.
         total = sum(weight for _, weight in texts)
@@ -183,11 +182,12 @@ class Understanding:
         fits = [n for n in expect.asked if text in self._guide.nodes[n].title]
         return Match(node=fits[0], score=0.95) if len(fits) == 1 else None
 
-    def _corrected(self, text: str, expect: Expectation) -> Match | Ask | None:
-        rest = self._padding.correction(text)
-        if rest is None:
+    def _corrected(self, texts: Sequence[tuple[str, float]], expect: Expectation) -> Match | Ask | None:
+        """The outcome of what follows 不是这个，我问的是…, if the first text begins so."""
+        rests = [(self._padding.correction(text), weight) for text, weight in texts]
+        if rests[0][0] is None:
             return None
-        found = self._interpret([(rest, 1.0)], Expectation(asked=expect.asked))
+        found = self._interpret([(r, w) for r, w in rests if r], Expectation(asked=expect.asked))
         if isinstance(found, Match) and (found.node is None or found.node != expect.node):
             return dataclasses.replace(found, corrected=True)
         if isinstance(found, Ask):

@@ -65,6 +65,7 @@ class Pyttsx3Voice:
         self._lexicon = lexicon
         self._command = command or (sys.executable, "-m", "service.speech.pyttsx3_worker")
         self._process: subprocess.Popen | None = None
+        self._closed = False
         self._lock = threading.Lock()
 
     def use_lexicon(self, lexicon: Lexicon) -> None:
@@ -83,7 +84,12 @@ class Pyttsx3Voice:
             return self._ask(request)
 
     def close(self) -> None:
-        """End the engine's process."""
+        """End the engine's process, even in the middle of a sentence; it speaks no more."""
+        self._closed = True
+        process = self._process
+        if process:
+            # Without the lock: whoever waits for a sentence holds it, and is let go by this.
+            process.kill()
         with self._lock:
             self._kill()
 
@@ -107,6 +113,8 @@ class Pyttsx3Voice:
         raise VoiceError(f"the voice failed: {header.get('error', 'its process ended')}")
 
     def _running(self) -> subprocess.Popen:
+        if self._closed:
+            raise VoiceError("the voice has been closed")
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE,
                                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

@@ -2,7 +2,9 @@
 
 import io
 import sys
+import time
 import wave
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -123,3 +125,16 @@ def test_a_cache_that_cannot_be_written_still_speaks(tmp_path):
     (tmp_path / "file").write_text("in the way")
     cache = AudioCache(tmp_path / "file" / "audio", 1_000_000)
     assert cache.get(CountingVoice(), "您好。", 180, "v1")
+
+
+def test_a_voice_can_be_closed_in_the_middle_of_a_sentence():
+    voice = Pyttsx3Voice(guide().lexicon, (sys.executable, "-c", "import time; time.sleep(60)"))
+    with ThreadPoolExecutor(1) as pool:
+        speaking = pool.submit(voice.synthesize, "您好。", 180)
+        while voice._process is None:
+            time.sleep(0.01)
+        began = time.monotonic()
+        voice.close()
+        with pytest.raises(VoiceError):
+            speaking.result(5)
+    assert time.monotonic() - began < 5
