@@ -44,7 +44,7 @@ CHUNK_S = 0.1
 BREAKING_MS = 500.0
 """Sessions at once count as served while P95 stays below this."""
 MOST_SESSIONS = {"grammar": 40, "both": 12}
-UTTERANCES = 3
+UTTERANCES = 2
 """Spoken by each of the sessions at once."""
 
 

@@ -17,8 +17,8 @@ from service.speech.audio import RATE_HZ
 
 vosk.SetLogLevel(-1)
 
-BATCH_BYTES = 2 * RATE_HZ // 5
-"""Audio is decoded in pieces of 0.2 s: smaller ones cost up to twice the work."""
+BATCH_BYTES = 2 * RATE_HZ // 10
+"""Audio is decoded in pieces of 0.1 s, which bounds what is left to do after the last sample."""
 DECODERS = ("both", "grammar")
 """What a process may decode with: ``grammar`` alone is about a tenth of the work."""
 
