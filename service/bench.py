@@ -32,7 +32,7 @@ from service.listening import Listening
 from service.settings import PROJECT, Settings
 from service.speech.audio import RATE_HZ, read_pcm
 from service.speech.ear import Heard
-from service.talks import Library
+from service.talks import Edition, Library
 
 RECORDINGS = PROJECT / "tests" / "audio"
 SAMPLE = 24
@@ -105,8 +105,8 @@ def _decoding(settings: Settings) -> dict:
     recognizer, understanding = load_recognizer(settings), service.talks.edition.understanding
     library = Library(service.guide, lambda: recognizer)
     try:
-        both, both_cpu_s = _hear_all(Listening(recognizer, library, "both"), recordings, understanding)
-        _, grammar_cpu_s = _hear_all(Listening(recognizer, library, "grammar"), recordings, understanding)
+        both, both_cpu_s = _hear_all(Listening(recognizer, library, "both"), recordings, library.edition)
+        _, grammar_cpu_s = _hear_all(Listening(recognizer, library, "grammar"), recordings, library.edition)
         open_cpu_s = _open_alone(settings, recordings)
         texts = [p for node in library.edition.guide.nodes.values() for p in node.requests][:400]
         # Two in one breath are listed nowhere: the whole way through the classifier.
@@ -121,14 +121,13 @@ def _decoding(settings: Settings) -> dict:
             "text_to_outcome_ms": understood}
 
 
-def _hear_all(listening: Listening, recordings, understanding) -> tuple[dict, float]:
+def _hear_all(listening: Listening, recordings, edition: Edition) -> tuple[dict, float]:
     tails, cpu_s = [], 0.0
     for samples in recordings:
         listened = listening.once(samples)
         hearing, began = listened.hearing, time.perf_counter()
         if hearing:
-            understanding.hear(hearing.grammar.text, hearing.open.text, hearing.grammar.confidence,
-                               hearing.open.confidence)
+            edition.hear(hearing)
             tails.append((listened.tail_s + time.perf_counter() - began) * 1000)
             cpu_s += hearing.decode_s
     return _quantiles(tails), cpu_s
@@ -292,7 +291,7 @@ def _at_once(listening: Listening, library: Library, recordings, sessions: int) 
 
 def _speak(listening: Listening, library: Library, pool: ThreadPoolExecutor, latencies: list[float],
            number: int, recordings) -> None:
-    stream, understanding = listening.stream(), library.edition.understanding
+    stream, edition = listening.stream(), library.edition
     spoken = [recordings[(number + i) % len(recordings)] for i in range(UTTERANCES)]
     samples = np.concatenate(spoken)
     size = int(RATE_HZ * CHUNK_S)
@@ -303,7 +302,5 @@ def _speak(listening: Listening, library: Library, pool: ThreadPoolExecutor, lat
         chunk = samples[start:start + size].tobytes()
         for event in pool.submit(lambda: list(stream.feed(chunk))).result():
             if isinstance(event, Heard):
-                heard = event.hearing
-                understanding.hear(heard.grammar.text, heard.open.text, heard.grammar.confidence,
-                                   heard.open.confidence)
+                edition.hear(event.hearing)
                 latencies.append((time.perf_counter() - due) * 1000)

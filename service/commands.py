@@ -52,8 +52,7 @@ def _heard(listening: Listening, library: Library, path: Path) -> dict:
     hearing, edition = listened.hearing, library.edition
     outcome = NoMatch()
     if hearing and not is_nothing(hearing):
-        outcome = edition.understanding.hear(hearing.grammar.text, hearing.open.text,
-                                             hearing.grammar.confidence, hearing.open.confidence)
+        outcome = edition.hear(hearing)
     return {"transcript": hearing.open.text if hearing else "",
             "grammar": hearing.grammar.text if hearing else "",
             **outcome_json(edition.guide, outcome), "audio_s": round(listened.audio_s, 3),

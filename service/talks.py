@@ -51,6 +51,11 @@ class Edition:
     grammar: tuple[str, ...]
     """Entries for the closed decoder; empty without a recogniser."""
 
+    def hear(self, hearing: Hearing, expect: Expectation = Expectation()) -> Match | Ask | NoMatch:
+        """What an utterance means to somebody who is at ``expect``."""
+        closed, opened = hearing.grammar, hearing.open
+        return self.understanding.hear(closed.text, opened.text, closed.confidence, opened.confidence, expect)
+
 
 @dataclass(frozen=True)
 class View:
@@ -170,17 +175,15 @@ class Talks:
         """An utterance was heard. None if it was nothing: no turn is made of noise."""
         if is_nothing(hearing):
             return None
-        understanding = self.edition.understanding
-        closed, opened = hearing.grammar, hearing.open
-        return self._advance(talk_id, turn_id, "voice", lambda s: understanding.hear(
-            closed.text, opened.text, closed.confidence, opened.confidence, _expectation(s)))
+        edition = self.edition
+        return self._advance(talk_id, turn_id, "voice", lambda s: edition.hear(hearing, _expectation(s)))
 
     def interrupt(self, talk_id: str, turn_id: str, hearing: Hearing, speaking: str) -> View | None:
         """An utterance was heard while the guide spoke ``speaking``. None if it is no interruption."""
-        outcome = self.edition.understanding.hear(hearing.grammar.text, hearing.open.text,
-                                                  hearing.grammar.confidence, hearing.open.confidence)
-        heard = hearing.open.text or hearing.grammar.text
-        if is_nothing(hearing) or not barge_in.interrupts(outcome, heard, speaking):
+        if is_nothing(hearing):
+            return None
+        outcome, heard = self.edition.hear(hearing), hearing.open.text or hearing.grammar.text
+        if not barge_in.interrupts(outcome, heard, speaking):
             return None
         return self._advance(talk_id, turn_id, "voice", lambda _: outcome)
 

@@ -31,8 +31,7 @@ def understood(listening, path: Path):
     hearing = listening.once(read_pcm(path)).hearing
     if hearing is None or is_nothing(hearing):
         return None
-    return hearing_edition().understanding.hear(hearing.grammar.text, hearing.open.text,
-                                                hearing.grammar.confidence, hearing.open.confidence)
+    return hearing_edition().hear(hearing)
 
 
 REQUESTS = ["ask_counter_xiaoxiao", "ask_m1p_alipay", "ask_m2_med", "ask_m3_cert", "ask_m4_age",
