@@ -47,10 +47,19 @@ def _parser() -> argparse.ArgumentParser:
     say.add_argument("text")
     say.add_argument("--out", type=Path, required=True)
     say.add_argument("--pace", type=int, default=180, help="Chinese characters a minute")
+    say.add_argument("--voice", default="", help="female, male or a family's; else the usual one")
+    voices = command("voices", _voices, "the voice packs: list them, or render what they lack")
+    voices.add_argument("action", nargs="?", default="list", choices=("list", "build"))
+    voices.add_argument("--workers", type=int, default=2, help="sentences rendered at once, a core each")
+    voices.add_argument("--tries", type=int, default=4, help="ways of saying a sentence, at the most")
+    voices.add_argument("--again", type=int, default=-1, metavar="N",
+                        help="also try anew what was misheard by more than N syllables")
     command("check", _check, "every problem of the guide's data")
     models = command("models", _models, "list, verify or install the models")
     models.add_argument("rest", nargs=argparse.REMAINDER)
-    command("bench", _bench, "measure, and print JSON")
+    bench = command("bench", _bench, "measure, and print JSON")
+    bench.add_argument("what", nargs="?", choices=("voices",), help="the voices; else listening and serving")
+    bench.add_argument("--sample", type=int, help="of the voices: so many recordings of each pack, not all")
     return parser
 
 
@@ -76,7 +85,14 @@ def _hear(arguments, settings: Settings) -> int:
 
 def _say(arguments, settings: Settings) -> int:
     from service.commands import say
-    return say(settings, arguments.text, arguments.pace, arguments.out, sys.stdout)
+    return say(settings, arguments.text, arguments.pace, arguments.voice, arguments.out, sys.stdout)
+
+
+def _voices(arguments, settings: Settings) -> int:
+    from service.voices import build, list_packs
+    if arguments.action == "list":
+        return list_packs(settings, sys.stdout)
+    return build(settings, arguments.workers, arguments.tries, arguments.again, sys.stdout)
 
 
 def _check(_arguments, settings: Settings) -> int:
@@ -86,11 +102,16 @@ def _check(_arguments, settings: Settings) -> int:
 
 def _models(arguments, settings: Settings) -> int:
     from service.app import model_store
+    from service.speech.models import ROLES
     from service.speech.models import main as models
-    return models(arguments.rest, model_store(settings))
+    roles = [role for role in ROLES if role != "voice" or settings.voice == "natural"]
+    return models(arguments.rest, model_store(settings), roles)
 
 
 def _bench(arguments, settings: Settings) -> int:
+    if arguments.what == "voices":
+        from service.bench_voices import run as run_voices
+        return run_voices(settings, arguments.sample, sys.stdout)
     from service.bench import run
     return run(settings, sys.stdout)
 

@@ -12,18 +12,23 @@ from a2wsgi import WSGIMiddleware
 from flask import Flask
 
 from service.content.live import LiveGuide, watch
+from service.content.sentences import sentences
 from service.errors import ModelError
 from service.listening import Listening
 from service.settings import Settings
+from service.speech import kokoro
 from service.speech.cache import AudioCache
+from service.speech.family import FamilyVoices
 from service.speech.models import ModelStore, load_catalog
 from service.speech.recognizer import Recognizer
-from service.speech.voice import Pyttsx3Voice
+from service.speech.speaker import Speaker
+from service.speech.voices import Voices
 from service.store.database import open_database
 from service.store.talks import TalkStore
-from service.talks import Library, Speaker, Talks
+from service.talks import Library, Talks
 from service.web import socket
 from service.web.api import LARGEST_BODY_BYTES, create_api, register_errors
+from service.web.family import create_family
 from service.web.kiosk import create_kiosk, register_headers
 
 log = logging.getLogger(__name__)
@@ -67,6 +72,33 @@ def load_recognizer(settings: Settings) -> Recognizer | None:
         return None
 
 
+def load_speaker(settings: Settings, guide: LiveGuide) -> Speaker:
+    """The voices but for Kokoro, which takes longer to be verified than the start may."""
+    voices = Voices(settings.packs_dir, settings.family_dir, guide.current.lexicon, settings.voice_order,
+                    settings.usual_voice)
+    speaker = Speaker(voices, AudioCache(settings.data_dir / "audio", settings.audio_cache_bytes))
+    guide.on_change(speaker.use_guide)
+    return speaker
+
+
+def load_kokoro(settings: Settings, speaker: Speaker) -> bool:
+    """Let the speaker use Kokoro; False with one line in the log where it is not to be had."""
+    if settings.voice != "natural":
+        return False
+    try:
+        speaker.voices.use_kokoro(model_store(settings).path(kokoro.MODEL))
+    except ModelError as e:
+        log.warning("what is not in the voice pack is spoken by pyttsx3: %s", e)
+        return False
+    return True
+
+
+def _load_kokoro(settings: Settings, guide: LiveGuide, speaker: Speaker) -> None:
+    if load_kokoro(settings, speaker):
+        # An edited sentence is rendered before somebody asks for it.
+        guide.on_change(lambda edited: speaker.prepare_spare(sentences(edited), ""))
+
+
 def create_app(settings: Settings) -> Service:
     """Build the service. Raises ContentError or StoreError if it cannot run at all."""
     # The speech model loads while the guide is read and compiled: both take about a second.
@@ -77,16 +109,16 @@ def create_app(settings: Settings) -> Service:
         recognizer = loading.result()
     if recognizer:
         guide.check_spelling(recognizer.knows)
-    speaker = Speaker(Pyttsx3Voice(guide.current.lexicon),
-                      AudioCache(settings.data_dir / "audio", settings.audio_cache_bytes))
-    guide.on_change(speaker.use_guide)
+    speaker = load_speaker(settings, guide)
     talks = Talks(library, TalkStore(open_database(settings.database_url)), speaker)
     listening = Listening(recognizer, library, settings.decoders)
     pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="listen")
     stop = threading.Event()
+    threading.Thread(target=_load_kokoro, args=(settings, guide, speaker), name="kokoro", daemon=True).start()
     if settings.reload_guide:
         watch(guide, LOOK_FOR_EDITS_EVERY_S, stop)
     flask = create_flask(talks, listening)
+    flask.register_blueprint(create_family(FamilyVoices(settings.family_dir), talks, speaker, recognizer))
     listen_socket = socket.ListenSocket(talks, listening, pool)
     return Service(talks, listening, guide, speaker, flask, _asgi(flask, listen_socket), stop, pool)
 

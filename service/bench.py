@@ -72,13 +72,13 @@ def machine() -> dict:
             "system": platform.system(), "load_before": load and round(load, 2)}
 
 
-def _quantiles(values: Iterable[float]) -> dict:
+def quantiles(values: Iterable[float]) -> dict:
     values = sorted(values)
     return {"median": round(statistics.median(values), 1), "n": len(values),
             "p95": round(values[min(len(values) - 1, int(0.95 * len(values)))], 1)}
 
 
-def _ms(work: Callable[[], object]) -> float:
+def milliseconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return (time.perf_counter() - began) * 1000
@@ -91,7 +91,7 @@ def _recordings(settings: Settings) -> list[np.ndarray]:
     service = create_app(settings)
     try:
         titles = [node.title for node in service.guide.current.nodes.values()][:SAMPLE]
-        return [read_pcm(service.speaker.speak(title, 180)) for title in titles]
+        return [read_pcm(service.speaker.speak(title, 180).wav) for title in titles]
     finally:
         service.close()
 
@@ -111,7 +111,7 @@ def _decoding(settings: Settings) -> dict:
         texts = [p for node in library.edition.guide.nodes.values() for p in node.requests][:400]
         # Two in one breath are listed nowhere: the whole way through the classifier.
         pairs = [first + second for first, second in zip(texts, texts[1:])]
-        understood = _quantiles(_ms(lambda t=t: understanding.interpret(t)) for t in pairs)
+        understood = quantiles(milliseconds(lambda t=t: understanding.interpret(t)) for t in pairs)
     finally:
         service.close()
     return {"last_audio_byte_to_outcome_ms": both,
@@ -130,7 +130,7 @@ def _hear_all(listening: Listening, recordings, edition: Edition) -> tuple[dict,
             edition.hear(hearing)
             tails.append((listened.tail_s + time.perf_counter() - began) * 1000)
             cpu_s += hearing.decode_s
-    return _quantiles(tails), cpu_s
+    return quantiles(tails), cpu_s
 
 
 def _open_alone(settings: Settings, recordings) -> float:
@@ -153,7 +153,7 @@ def _speaking(settings: Settings) -> dict:
         service.speaker.speak("先说一句，声音就准备好了。", 180)
         unseen = [f"您一共交了{count}个月，请慢慢听。" for count in _counts(SENTENCES)]
         return {"first_audio_byte_of_unseen_text_ms":
-                _quantiles(_ms(lambda t=t: service.speaker.speak(t, 180)) for t in unseen)}
+                quantiles(milliseconds(lambda t=t: service.speaker.piece(t, 180, "", 0, True)) for t in unseen)}
     finally:
         service.close()
 
@@ -231,9 +231,9 @@ def _key_turns(server: _Server) -> dict:
         reply = json.loads(server.call(f"/sessions/{talk['session']}/turns", body))
         server.call(origin + reply["sentences"][0]["audio"])
     for number in range(TURNS):
-        latencies.append(_ms(lambda n=number: press(n)))
+        latencies.append(milliseconds(lambda n=number: press(n)))
         time.sleep(0.05)
-    return _quantiles(latencies[4:])
+    return quantiles(latencies[4:])
 
 
 def _spoken_turns(server: _Server, settings: Settings) -> None:
@@ -286,7 +286,7 @@ def _at_once(listening: Listening, library: Library, recordings, sessions: int) 
             thread.start()
         for thread in threads:
             thread.join()
-    return _quantiles(latencies or [float("inf")])
+    return quantiles(latencies or [float("inf")])
 
 
 def _speak(listening: Listening, library: Library, pool: ThreadPoolExecutor, latencies: list[float],

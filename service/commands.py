@@ -6,18 +6,18 @@ import json
 from pathlib import Path
 from typing import Iterable, TextIO
 
-from service.app import load_recognizer
+from service.app import load_kokoro, load_recognizer, load_speaker
 from service.content.check import load
 from service.content.live import LiveGuide
 from service.core.dialog import Ask, Match, NoMatch
 from service.core.model import ROOT, Guide
 from service.core.understanding import Understanding
-from service.errors import AudioError, ModelError
+from service.errors import AudioError, ModelError, NotFound
 from service.listening import Listening
 from service.settings import Settings
-from service.speech.audio import LONGEST_FILE_S, duration_s, read_pcm
-from service.speech.voice import Pyttsx3Voice
+from service.speech.audio import LONGEST_FILE_S, read_pcm
 from service.talks import Library, is_nothing
+from service.voices import missing
 
 
 def understand(settings: Settings, texts: Iterable[str], out: TextIO) -> int:
@@ -88,15 +88,19 @@ def _resolve_key(guide: Guide, answer: dict) -> None:
         answer |= {"node": ROOT, "command": "top"}
 
 
-def say(settings: Settings, text: str, pace_cpm: int, target: Path, out: TextIO) -> int:
-    """Speak a text into a WAV file."""
-    voice = Pyttsx3Voice(LiveGuide(settings.prompts_dir).current.lexicon)
+def say(settings: Settings, text: str, pace: int, voice: str, target: Path, out: TextIO) -> int:
+    """Speak a text into a WAV file, in the voice of that id or, if it is empty, the usual one."""
+    speaker = load_speaker(settings, LiveGuide(settings.prompts_dir))
     try:
-        data = voice.synthesize(text, pace_cpm)
+        if voice and voice not in [c.id for c in speaker.voices.choices()]:
+            raise NotFound(f"there is no voice {voice}")
+        load_kokoro(settings, speaker)
+        speech = speaker.speak(text, pace, voice)
     finally:
-        voice.close()
-    target.write_bytes(data)
-    _line(out, file=str(target), voice=voice.name, audio_s=round(duration_s(data), 3), bytes=len(data))
+        speaker.close()
+    target.write_bytes(speech.wav)
+    _line(out, file=str(target), voice=speaker.voices.resolve(voice), audio_s=round(speech.length_s, 3),
+          bytes=len(speech.wav))
     return 0
 
 
@@ -108,6 +112,10 @@ def check(settings: Settings, out: TextIO) -> int:
         _line(out, **problem.to_json())
     summary = {"problems": len(problems), "spelling_checked": recognizer is not None}
     if guide:
+        lacking = missing(settings, guide)
+        for voice, text in lacking:
+            _line(out, voice=voice, text=text, fault="没有录音", remedy="运行 python -m service voices build")
+        summary["sentences_without_recording"] = len(lacking)
         summary |= {"version": guide.version, "nodes": len(guide.nodes), "facts": len(guide.facts),
                     "phrases": len(Understanding(guide).phrases())}
     _line(out, **summary)

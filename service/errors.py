@@ -73,6 +73,12 @@ class VoiceError(GuideError):
     prompt = "error_voice"
 
 
+class PackError(VoiceError):
+    """A voice pack, or a recording of one, cannot be read or written."""
+
+    code = "voice_pack_failed"
+
+
 class StoreError(GuideError):
     """The database did not take or give what was asked."""
 

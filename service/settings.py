@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Callable, Mapping
 
 from service.errors import SettingsError
+from service.speech.kokoro import TIMBRES
 from service.speech.recognizer import DECODERS
+from service.speech.voices import LAYERS
 
+VOICES = ("natural", "light")
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -31,12 +34,28 @@ class Settings:
     """Name of the recogniser's model in the catalog (SPEECH_MODEL)."""
     decoders: str = "both"
     """``both`` or ``grammar``: open decoding costs ten times the closed grammar (DECODERS)."""
+    voice: str = "natural"
+    """``natural``, or ``light``: without Kokoro, for machines with little memory (VOICE)."""
+    voice_order: tuple[str, ...] = LAYERS
+    """Where a sentence is looked for, the best first (VOICE_ORDER); pyttsx3 is always the last resort."""
+    usual_voice: str = "female"
+    """Voice of those who have not chosen one: ``female`` or ``male`` (USUAL_VOICE)."""
     audio_cache_bytes: int = 200 * 1024 * 1024
     """Bound of the audio cache on disk (AUDIO_CACHE_MB, in MiB)."""
     reload_guide: bool = True
     """True if edited files of the guide are taken up while running (RELOAD_GUIDE)."""
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR (LOG_LEVEL)."""
+
+    @property
+    def packs_dir(self) -> Path:
+        """Where the voice packs lie that ship with the guide."""
+        return self.prompts_dir / "voices"
+
+    @property
+    def family_dir(self) -> Path:
+        """Where the voices lie that families recorded."""
+        return self.data_dir / "voices"
 
     @property
     def database_url(self) -> str:
@@ -72,6 +91,13 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
     return read
 
 
+def _order(text: str) -> tuple[str, ...]:
+    order = tuple(part.strip() for part in text.split(","))
+    if not set(order) <= set(LAYERS) or len(set(order)) < len(order):
+        raise ValueError
+    return order
+
+
 _READERS: dict[str, tuple[str, Callable, str]] = {
     "HOST": ("host", str, "an address"),
     "PORT": ("port", _port, "a port from 0 to 65535"),
@@ -80,6 +106,9 @@ _READERS: dict[str, tuple[str, Callable, str]] = {
     "MODELS_DIR": ("models_dir", Path, "a folder"),
     "SPEECH_MODEL": ("speech_model", str, "a model's name"),
     "DECODERS": ("decoders", _one_of(*DECODERS), f"one of {', '.join(DECODERS)}"),
+    "VOICE": ("voice", _one_of(*VOICES), f"one of {', '.join(VOICES)}"),
+    "VOICE_ORDER": ("voice_order", _order, f"some of {', '.join(LAYERS)}, each once, with commas"),
+    "USUAL_VOICE": ("usual_voice", _one_of(*TIMBRES), f"one of {', '.join(TIMBRES)}"),
     "AUDIO_CACHE_MB": ("audio_cache_bytes", _mebibytes, "a whole number from 1"),
     "RELOAD_GUIDE": ("reload_guide", _boolean, "true or false"),
     "LOG_LEVEL": ("log_level", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "a log level"),

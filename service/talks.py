@@ -11,26 +11,24 @@ import collections
 import contextlib
 import dataclasses
 import datetime
-import hashlib
 import logging
 import threading
 import time
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Callable, Iterator
 
 from service.content.live import LiveGuide
 from service.core import barge_in, dialog
 from service.core.dialog import (Ask, Fault, Key, Match, NoInput, NoMatch, Outcome, Rejoin, Reply,
-                                 Session, Start)
+                                 Session, Start, Voice)
 from service.core.grammar import compile_grammar
 from service.core.model import Guide
 from service.core.understanding import Expectation, Understanding
-from service.errors import GuideError, NotFound, VoiceError
-from service.speech.cache import AudioCache
+from service.errors import GuideError, NotFound
 from service.speech.recognizer import Hearing, Recognizer
-from service.speech.voice import Voice
+from service.speech.speaker import Piece, Speaker
+from service.speech.voices import Choice
 from service.store.talks import Conflict, Talk, TalkStore, Turn
 
 log = logging.getLogger(__name__)
@@ -55,6 +53,15 @@ class Edition:
         """What an utterance means to somebody who is at ``expect``."""
         closed, opened = hearing.grammar, hearing.open
         return self.understanding.hear(closed.text, opened.text, closed.confidence, opened.confidence, expect)
+
+
+@dataclass(frozen=True)
+class Speaking:
+    """What a client was saying when something came in between."""
+
+    turn_id: str
+    sentence: int
+    """Index of the sentence in the answer to that turn."""
 
 
 @dataclass(frozen=True)
@@ -84,44 +91,6 @@ class Library:
         self.edition = Edition(guide, understanding, grammar)
 
 
-class Speaker:
-    """Renders sentences: on demand, and ahead of time in one thread of its own."""
-
-    def __init__(self, voice: Voice, cache: AudioCache):
-        self._voice, self._cache = voice, cache
-        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="render")
-        self._version = ""
-
-    def use_guide(self, guide: Guide) -> None:
-        """Speak by this guide's lexicon from now on."""
-        self._voice.use_lexicon(guide.lexicon)
-        # Only the lexicon changes how a text sounds: other edits keep what was rendered.
-        self._version = hashlib.sha256(repr(guide.lexicon).encode()).hexdigest()[:16]
-
-    def speak(self, text: str, pace_cpm: int) -> bytes:
-        """WAV bytes of one sentence; VoiceError if it cannot be spoken."""
-        return self._cache.get(self._voice, text, pace_cpm, self._version)
-
-    def prepare(self, texts: tuple[str, ...], pace_cpm: int) -> None:
-        """Render sentences that will be asked for next."""
-        for text in texts:
-            self._ahead.submit(self._quietly, text, pace_cpm)
-
-    def _quietly(self, text: str, pace_cpm: int) -> None:
-        try:
-            self.speak(text, pace_cpm)
-        except VoiceError as e:
-            log.warning("a sentence could not be rendered ahead: %s", e)
-        except Exception:  # in a thread of its own nobody else would hear of it
-            log.exception("rendering ahead failed")
-
-    def close(self) -> None:
-        """End the rendering thread and the voice."""
-        self._ahead.shutdown(wait=False, cancel_futures=True)
-        self._voice.close()
-        self._ahead.shutdown()
-
-
 def _now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
 
@@ -142,10 +111,11 @@ class Talks:
 
     # --- opening and closing -------------------------------------------------------------------
 
-    def open(self) -> View:
-        """Begin a talk."""
+    def open(self, voice: str = "", pace_cpm: int = dialog.USUAL_CPM, loudness_db: int = 0) -> View:
+        """Begin a talk with somebody who likes to be spoken to like that, as far as it can be chosen."""
         began, talk_id, turn_id = time.perf_counter(), new_id(), new_id()
-        session, reply = dialog.advance(self.edition.guide, Session(), Start(), self._today())
+        session, reply = dialog.advance(self.edition.guide, dialog.opening(voice, pace_cpm, loudness_db), Start(),
+                                        self._today())
         turn = self._turn(talk_id, turn_id, 1, "start", Start(), session, reply, began)
         self._store.create(session.to_json(), turn)
         return self._answered(turn, reply)
@@ -161,15 +131,19 @@ class Talks:
 
     # --- turns ---------------------------------------------------------------------------------
 
-    def press(self, talk_id: str, turn_id: str, key: str) -> View:
-        """A key was pressed or touched."""
-        return self._advance(talk_id, turn_id, "key", lambda _: Key(key))
+    def press(self, talk_id: str, turn_id: str, key: str, speaking: Speaking | None = None) -> View:
+        """A key was pressed or touched. ``speaking``: what was cut off by it, here and below."""
+        return self._advance(talk_id, turn_id, "key", lambda _: Key(key), speaking)
 
-    def say(self, talk_id: str, turn_id: str, text: str) -> View:
+    def command(self, talk_id: str, turn_id: str, name: str, speaking: Speaking | None = None) -> View:
+        """A button for one of ``dialog.COMMANDS`` was touched."""
+        return self._advance(talk_id, turn_id, "key", lambda _: Match(command=name), speaking)
+
+    def say(self, talk_id: str, turn_id: str, text: str, speaking: Speaking | None = None) -> View:
         """A request was typed."""
         understanding, text = self.edition.understanding, text[:LONGEST_TEXT]
         return self._advance(talk_id, turn_id, "text",
-                             lambda s: understanding.interpret(text, _expectation(s)))
+                             lambda s: understanding.interpret(text, _expectation(s)), speaking)
 
     def hear(self, talk_id: str, turn_id: str, hearing: Hearing) -> View | None:
         """An utterance was heard. None if it was nothing: no turn is made of noise."""
@@ -178,14 +152,15 @@ class Talks:
         edition = self.edition
         return self._advance(talk_id, turn_id, "voice", lambda s: edition.hear(hearing, _expectation(s)))
 
-    def interrupt(self, talk_id: str, turn_id: str, hearing: Hearing, speaking: str) -> View | None:
-        """An utterance was heard while the guide spoke ``speaking``. None if it is no interruption."""
+    def interrupt(self, talk_id: str, turn_id: str, hearing: Hearing, speaking: Speaking) -> View | None:
+        """An utterance was heard while the guide spoke. None if it is no interruption."""
         if is_nothing(hearing):
             return None
         outcome, heard = self.edition.hear(hearing), hearing.open.text or hearing.grammar.text
-        if not barge_in.interrupts(outcome, heard, speaking):
+        text = self.sentence(talk_id, speaking.turn_id, speaking.sentence)
+        if not barge_in.interrupts(outcome, heard, text):
             return None
-        return self._advance(talk_id, turn_id, "voice", lambda _: outcome)
+        return self._advance(talk_id, turn_id, "voice", lambda _: outcome, speaking)
 
     def silence(self, talk_id: str, turn_id: str) -> View:
         """Nothing was said or pressed for as long as the last reply allowed."""
@@ -205,43 +180,64 @@ class Talks:
 
     # --- sound ---------------------------------------------------------------------------------
 
-    def audio(self, talk_id: str, turn_id: str, index: int) -> bytes:
-        """WAV bytes of one sentence of an answer; NotFound if there is none."""
-        return self._speaker.speak(*self._sentence(talk_id, turn_id, index))
+    def voices(self) -> tuple[Choice, ...]:
+        """The voices that a listener may choose."""
+        return self._speaker.voices.choices()
 
-    def _sentence(self, talk_id: str, turn_id: str, index: int) -> tuple[str, int]:
-        """(text, pace in characters a minute)."""
+    def voice(self, voice_id: str) -> tuple[str, str]:
+        """(id, label) of the voice that is heard by whoever chose ``voice_id``; it may have no label."""
+        resolved = self._speaker.voices.resolve(voice_id)
+        return resolved, next((c.label for c in self.voices() if c.id == resolved), "")
+
+    def audio(self, talk_id: str, turn_id: str, index: int, piece: int = 0) -> Piece:
+        """Piece ``piece`` of a sentence of an answer, mostly the whole; NotFound if there is none."""
+        text, reply = self._sentence(talk_id, turn_id, index)
+        return self._speaker.piece(text, reply["pace_cpm"], reply.get("voice", ""), piece, index == 0)
+
+    def _sentence(self, talk_id: str, turn_id: str, index: int) -> tuple[str, dict]:
+        """(text, the answer that it belongs to)."""
         turn = self._store.turn(talk_id, turn_id)
         if turn is None or not 0 <= index < len(turn.reply["sentences"]):
             raise NotFound("no such sentence")
-        return turn.reply["sentences"][index], turn.reply["pace_cpm"]
+        return turn.reply["sentences"][index], turn.reply
 
     # --- how -----------------------------------------------------------------------------------
 
-    def _advance(self, talk_id: str, turn_id: str, source: str,
-                 outcome_of: Callable[[Session], Outcome]) -> View:
-        began = time.perf_counter()
+    def _advance(self, talk_id: str, turn_id: str, source: str, outcome_of: Callable[[Session], Outcome],
+                 speaking: Speaking | None = None) -> View:
+        began, cut = time.perf_counter(), self._cut(talk_id, speaking)
         with self._alone(talk_id):
             for _ in range(ATTEMPTS):
                 seen = self._store.turn(talk_id, turn_id)
                 if seen:
                     return self._stored(seen)
                 try:
-                    return self._once(self._store.load(talk_id), turn_id, source, outcome_of, began)
+                    return self._once(self._store.load(talk_id), turn_id, source, outcome_of, cut, began)
                 except Conflict as e:
                     conflict = e
         raise conflict
 
-    def _once(self, talk: Talk, turn_id: str, source: str,
-              outcome_of: Callable[[Session], Outcome], began: float) -> View:
+    def _cut(self, talk_id: str, speaking: Speaking | None) -> tuple[str, ...]:
+        """The sentences that were not told to their end. What is unknown costs nobody their turn."""
+        turn = speaking and self._store.turn(talk_id, speaking.turn_id)
+        return tuple(turn.reply["sentences"][max(0, speaking.sentence):]) if turn else ()
+
+    def _once(self, talk: Talk, turn_id: str, source: str, outcome_of: Callable[[Session], Outcome],
+              cut: tuple[str, ...], began: float) -> View:
         before = Session.from_json(talk.session)
-        outcome = outcome_of(before)
-        session, reply = dialog.advance(self.edition.guide, before, outcome, self._today())
+        outcome = self._resolved(outcome_of(before), before)
+        session, reply = dialog.advance(self.edition.guide, before, outcome, self._today(), cut)
         turn = self._turn(talk.id, turn_id, talk.turns + 1, source, outcome, session, reply, began)
         self._store.commit(session.to_json(), turn)
         log.info("turn %d by %s: %s -> %s in %.0f ms", turn.number, source, turn.outcome, turn.node,
                  turn.took_ms)
         return self._answered(turn, reply)
+
+    def _resolved(self, outcome: Outcome, session: Session) -> Outcome:
+        """The outcome with what only the voices know: which one comes next."""
+        if isinstance(outcome, Match) and outcome.command == "voice":
+            return Voice(self._speaker.voices.after(session.voice))
+        return outcome
 
     def _turn(self, talk_id: str, turn_id: str, number: int, source: str, outcome: Outcome,
               session: Session, reply: Reply, began: float) -> Turn:
@@ -250,7 +246,7 @@ class Talks:
                     self._now(), took_ms, dataclasses.asdict(reply))
 
     def _answered(self, turn: Turn, reply: Reply) -> View:
-        self._speaker.prepare(reply.sentences, reply.pace_cpm)
+        self._speaker.prepare(reply.sentences, reply.pace_cpm, reply.voice)
         return View(turn.talk_id, turn.id, turn.number, reply)
 
     def _stored(self, turn: Turn) -> View:
@@ -275,7 +271,7 @@ class Talks:
                     del self._locks[talk_id]
 
 
-OUTCOMES = {Start: "start", Rejoin: "rejoin", Key: "key", Match: "match", Ask: "ask",
+OUTCOMES = {Start: "start", Voice: "voice", Rejoin: "rejoin", Key: "key", Match: "match", Ask: "ask",
             NoMatch: "no_match", NoInput: "no_input", Fault: "fault"}
 """Kind of outcome as it is kept."""
 

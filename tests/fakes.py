@@ -1,4 +1,4 @@
-"""Fakes of what tests cannot have: time that passes when told, a loudspeaker and a microphone.
+"""Fakes of what tests cannot have: time that passes when told, a loudspeaker, a microphone, a family.
 
 They keep the contracts of ``service/speech/device.py``; ``tests/speech/test_device.py`` runs the
 same tests on them and on the real ones.
@@ -6,12 +6,18 @@ same tests on them and on the real ones.
 
 import collections
 import math
+from pathlib import Path
 from typing import Callable
 
+import numpy as np
 import soundfile
 
 from service.errors import AudioError, DeviceError
 from service.speech.audio import duration_s
+from service.speech.pack import FAMILY, Pack, PackInfo, Recording
+from service.speech.voice import USUAL_CPM
+
+HUM_HZ = 24_000
 
 
 class FakeClock:
@@ -78,21 +84,25 @@ class FakePlayer:
         """(when, length in seconds, loudness in dB) of every sound."""
         self.stopped: list[float] = []
         """When it was told to be silent."""
+        self.starts: list[float] = []
+        """Where in its sound each began, seconds."""
         self.unplugged = False
         """True: sounds begin and never end."""
 
-    def play(self, wav: bytes, loudness_db: float, on_end: Callable[[], None]) -> float:
+    def play(self, wav: bytes, loudness_db: float, on_end: Callable[[], None],
+             start_s: float = 0.0) -> float:
         """See ``Player``."""
         if self._closed:
             raise DeviceError("the loudspeaker is closed")
         try:
-            length_s = duration_s(wav)
+            length_s = max(0.0, duration_s(wav) - start_s)
         except soundfile.SoundFileError as e:
             raise AudioError("not WAV bytes") from e
         self._call_off()
         if not self.unplugged:
             self._call_off = self._clock.at(self._clock.now() + length_s, on_end)
         self.played.append((self._clock.now(), length_s, loudness_db))
+        self.starts.append(start_s)
         return length_s
 
     def stop(self) -> None:
@@ -124,3 +134,16 @@ class FakeMicrophone:
     def close(self) -> None:
         """See ``Microphone``."""
         self._closed = True
+
+
+def record_family(folder: Path, texts: tuple[str, ...], voice_id: str = "xiaofang", label: str = "孙女小芳") -> Pack:
+    """A family's voice in a folder of voices: a hum as long as each text takes, with a word every
+    two characters."""
+    pack = Pack.create(folder / voice_id, PackInfo(voice_id, label, FAMILY, "", ""))
+    for text in texts:
+        length_s = len(text) * 60 / USUAL_CPM
+        t = np.arange(round(length_s * HUM_HZ)) / HUM_HZ
+        hum = (0.2 * np.sin(2 * np.pi * 220 * t)).astype(np.float32)
+        marks = tuple((at, at * 60 / USUAL_CPM) for at in range(0, len(text) - 1, 2))
+        pack.put(Recording(text, length_s, marks), hum, HUM_HZ)
+    return pack

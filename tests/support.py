@@ -15,7 +15,11 @@ from service.core.model import Guide
 from service.core.understanding import Understanding
 from service.errors import ModelError
 from service.settings import read_settings
+from service.speech import kokoro
+from service.speech.cache import AudioCache
 from service.speech.recognizer import Recognizer
+from service.speech.speaker import Speaker
+from service.speech.voices import Voices
 from service.talks import Edition
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,11 +30,20 @@ RECORDINGS = ROOT / "tests" / "audio"
 @functools.cache
 def recognizer() -> Recognizer:
     """The speech model. Without it the test is skipped, or fails if REQUIRE_MODEL=1."""
-    settings = read_settings()
+    return Recognizer(_model(read_settings().speech_model))
+
+
+@functools.cache
+def kokoro_model() -> Path:
+    """The folder of the natural voice's model. Without it as for the speech model."""
+    return _model(kokoro.MODEL)
+
+
+def _model(name: str) -> Path:
     try:
-        return Recognizer(model_store(settings).path(settings.speech_model))
+        return model_store(read_settings()).path(name)
     except ModelError:
-        missing = f"the speech model {settings.speech_model} is not installed"
+        missing = f"the model {name} is not installed"
     if os.environ.get("REQUIRE_MODEL") == "1":
         pytest.fail(missing, pytrace=False)
     pytest.skip(missing)
@@ -67,3 +80,11 @@ def wav(recording: str, rate_hz: int = 16_000, subtype: str = "PCM_16", channels
     out = io.BytesIO()
     soundfile.write(out, samples, rate_hz, format="WAV", subtype=subtype)
     return out.getvalue()
+
+
+def speaker(folder: Path, **options) -> Speaker:
+    """A speaker with the shipped packs and the plain voice, without Kokoro. Close it."""
+    voices = Voices(PROMPTS / "voices", folder / "voices", guide().lexicon, **options)
+    ready = Speaker(voices, AudioCache(folder / "audio", 50_000_000))
+    ready.use_guide(guide())
+    return ready

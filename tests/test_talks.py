@@ -13,12 +13,14 @@ import pytest
 from service.content.live import LiveGuide
 from service.core.dialog import HINT_AFTER_S
 from service.errors import Ended, NotFound
-from service.speech.cache import AudioCache
 from service.speech.recognizer import Hearing, Transcript
-from service.speech.voice import Pyttsx3Voice
+from service.speech.speaker import Speaker
 from service.store.database import open_database
 from service.store.talks import TalkStore
-from service.talks import Library, Speaker, Talks
+from service.talks import Library, Speaking, Talks
+from service.speech.voices import Voices
+from tests import support
+from tests.fakes import record_family
 from tests.support import PROMPTS, edition, guide
 
 NOW = datetime.datetime(2026, 11, 23, 8, 0, tzinfo=datetime.UTC)
@@ -27,8 +29,7 @@ PRIVATE = "我身份证号是四三零四二二"
 
 @pytest.fixture(scope="module")
 def speaker(tmp_path_factory):
-    speaker = Speaker(Pyttsx3Voice(guide().lexicon), AudioCache(tmp_path_factory.mktemp("audio"), 50_000_000))
-    speaker.use_guide(guide())
+    speaker = support.speaker(tmp_path_factory.mktemp("speaker"))
     yield speaker
     speaker.close()
 
@@ -149,12 +150,57 @@ def test_each_sentence_of_an_answer_can_be_heard_at_the_pace_of_its_turn(talks: 
     assert slower.reply.pace_cpm < opened.reply.pace_cpm
     index = slower.reply.sentences.index("怎么查社保，按一。")
     usual = opened.reply.sentences.index("怎么查社保，按一。")
-    slow, quick = (talks.audio(opened.talk_id, turn, i) for turn, i in (("a", index), (opened.turn_id, usual)))
-    assert slow[:4] == quick[:4] == b"RIFF" and len(slow) > len(quick)
+    slow, quick = (talks.audio(opened.talk_id, turn, i).speech for turn, i in (("a", index), (opened.turn_id, usual)))
+    assert slow.length_s > quick.length_s
     assert talks.sentence(opened.talk_id, "a", index) == "怎么查社保，按一。"
     for beyond in (-1, len(slower.reply.sentences)):
         with pytest.raises(NotFound):
             talks.audio(opened.talk_id, "a", beyond)
+
+
+def test_a_pause_in_an_answer_keeps_what_was_not_told_and_happens_once(talks: Talks):
+    talk = talks.open().talk_id
+    said = talks.say(talk, "a", "去大厅窗口查").reply.sentences
+    paused = talks.command(talk, "b", "pause", Speaking("a", 2))
+    assert paused.reply.state == "paused"
+    assert talks.command(talk, "b", "pause", Speaking("a", 0)) == paused
+    resumed = talks.command(talk, "c", "resume")
+    assert resumed.reply.sentences == ("好，接着讲。", *said[2:]) and resumed.reply.resumes == 1
+    assert talks.command(talk, "c", "resume") == resumed == talks.last(talk), "as it was, also from the store"
+
+
+@pytest.mark.parametrize("speaking", [Speaking("unknown", 0), Speaking("a", 99), Speaking("a", -1)], ids=repr)
+def test_a_wrong_word_about_what_was_said_costs_nobody_their_turn(talks: Talks, speaking: Speaking):
+    talk = talks.open().talk_id
+    talks.say(talk, "a", "去大厅窗口查")
+    assert talks.command(talk, "b", "pause", speaking).reply.state == "paused"
+    assert talks.command(talk, "c", "resume").reply.step == (1, 7)
+
+
+def test_a_voice_that_interrupts_tells_what_was_cut(talks: Talks):
+    talk = talks.open().talk_id
+    said = talks.say(talk, "a", "去大厅窗口查").reply.sentences
+    again = talks.interrupt(talk, "b", heard("再说一遍"), Speaking("a", 2))
+    assert again.reply.sentences == said[2:] and again.reply.pace_cpm == 153
+    assert talks.interrupt(talk, "c", heard("今天天气好"), Speaking("b", 0)) is None
+
+
+def test_a_talk_opens_as_its_listener_likes_it(talks: Talks):
+    reply = talks.open("nobody-s", 140, -7).reply
+    assert (reply.pace_cpm, reply.own_pace_cpm, reply.loudness_db) == (140, 140, -7)
+    assert talks.voice(reply.voice) == talks.voice(""), "an unknown voice is the usual one"
+
+
+def test_asking_for_another_voice_goes_round(talks: Talks, speaker: Speaker, tmp_path: Path, monkeypatch):
+    record_family(tmp_path / "voices", ("您好。",))
+    monkeypatch.setattr(speaker, "voices", Voices(tmp_path / "none", tmp_path / "voices", guide().lexicon))
+    talk = talks.open().talk_id
+    assert [v.label for v in talks.voices()] == ["孙女小芳"]
+    changed = talks.say(talk, "a", "换个声音")
+    assert talks.voice(changed.reply.voice) == ("xiaofang", "孙女小芳")
+    only = talks.command(talk, "b", "voice")
+    assert only.reply.sentences[0] == "现在只有这一个声音。"
+    speaker.voices.close()
 
 
 def database_bytes(folder: Path) -> bytes:
@@ -206,7 +252,7 @@ def test_turns_are_logged_without_what_was_said(talks: Talks, caplog):
 @pytest.fixture
 def small_guide(tmp_path: Path) -> Path:
     """The shipped guide with few requests, which is compiled quickly."""
-    folder = Path(shutil.copytree(PROMPTS, tmp_path / "prompts"))
+    folder = Path(shutil.copytree(PROMPTS, tmp_path / "prompts", ignore=shutil.ignore_patterns("voices")))
     for path in (folder / "requests").glob("*.yaml"):
         if path.name != "choices.yaml":
             kept, run = [], 0

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from service.app import create_app
@@ -20,11 +21,14 @@ from service.core.dialog import HINT_AFTER_S
 from service.errors import StoreError, VoiceError
 from service.settings import Settings
 from service.speech.audio import RATE_HZ, read_pcm
+from service.speech.speaker import Piece
+from service.speech.voice import Speech
+from service.talks import Speaking
 from service.terminal.events import (DeviceLost, Failed, Inbox, LOUDSPEAKER, MICROPHONE, Nothing,
-                                     Speaking, Thinking, Turn)
+                                     SpeechHeard, Thinking, Turn)
 from service.terminal.hearer import BACKLOG_S, Backlog, Hearer
-from service.terminal.keyboard import (ESC, Debounce, Key, KeyParser, Leave, LineParser, Text, Typing,
-                                       key_of, keyboard)
+from service.terminal.keyboard import (ESC, Debounce, Key, KeyParser, Leave, LineParser, Text, Toggle,
+                                       Typing, key_of, keyboard)
 from service.terminal.screen import Screen
 from service.terminal.talk import PAUSE_S, Terminal, reading_s
 from tests.fakes import FakeClock, FakeInbox, FakeMicrophone, FakePlayer
@@ -69,7 +73,9 @@ def typed(*pieces: str) -> list:
     ([f"{ESC}Oq{ESC}OM"], [Key("1"), Key("#")]),
     (["\x04"], [Leave()]),
     (["\x03"], [Leave()]),
-    ([" ", "@", "，"], []),
+    (["@", "，"], []),
+    ([" ", "  "], [Toggle(), Toggle()]),
+    (["医", " ", "\x7f", "\x7f"], [Typing("医"), Typing("医 "), Typing("医"), Typing(None)]),
     (["医", "保\r"], [Typing("医"), Typing("医保"), Text("医保")]),
     (["t12", "\n"], [Typing(""), Typing("1"), Typing("12"), Text("12")]),
     (["医保\x7f\r"], [Typing("医"), Typing("医保"), Typing("医"), Text("医")]),
@@ -135,7 +141,7 @@ def service(tmp_path_factory):
     """The whole service with its real voice and a database of its own; without a model it is deaf."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("service.app.load_recognizer", lambda settings: installed_recognizer())
-        service = create_app(Settings(data_dir=tmp_path_factory.mktemp("data"), decoders="grammar",
+        service = create_app(Settings(data_dir=tmp_path_factory.mktemp("data"), decoders="grammar", voice="light",
                                       reload_guide=False))
     yield service
     service.close()
@@ -203,6 +209,87 @@ def test_pauses_grow_with_slowness(service):
     assert pause_s() == pytest.approx(PAUSE_S)
 
 
+def hum(length_s: float, marks: tuple = ()) -> Speech:
+    return Speech.of(np.full(round(length_s * RATE_HZ), 0.1, np.float32), RATE_HZ, marks)
+
+
+def test_pieces_of_a_sentence_are_played_as_one(service, monkeypatch):
+    asked, lengths_s = [], (0.5, 2.0, 1.0)
+
+    def audio(talk_id, turn_id, index, piece):
+        asked.append((index, piece))
+        following = piece + 1 if index == 0 and piece < 2 else None
+        return Piece(hum(lengths_s[piece] if index == 0 else 3.0), following)
+
+    monkeypatch.setattr(service.talks, "audio", audio)
+    room = Room(service)
+    room.until(5)
+    assert asked == [(0, 0), (0, 1), (0, 2), (1, 0)]
+    begins = [when for when, _, _ in room.player.played]
+    assert begins == pytest.approx([0, 0.5, 2.5, 3.5 + PAUSE_S])
+    first = service.guide.current.nodes["root"].say[0].text
+    assert room.out.getvalue().count(first) == 1
+
+
+def test_a_piece_that_comes_late_is_waited_for(service, monkeypatch):
+    def audio(talk_id, turn_id, index, piece):
+        return Piece(hum(1.0), 1 if not piece else None)
+
+    monkeypatch.setattr(service.talks, "audio", audio)
+    room = Room(service)
+    room.terminal._aside = lambda job: room.clock.at(room.clock.now() + 1.5, job)
+    room.until(8)
+    assert [when for when, _, _ in room.player.played[:3]] == pytest.approx([1.5, 3.0, 4.0 + PAUSE_S + 1.5])
+
+
+MARKS = ((0, 0.0), (2, 0.8), (4, 1.6), (6, 2.4))
+
+
+@pytest.mark.parametrize("marks, goes_on_s", [(MARKS, 1.6), ((), 1.5)], ids=["words", "no words"])
+@pytest.mark.parametrize("wait, go_on", [(Toggle(), Toggle()), (Text("等一下"), Key("#"))], ids=["space", "words"])
+def test_pause_inside_a_sentence_and_on_from_there(service, monkeypatch, marks, goes_on_s, wait, go_on):
+    monkeypatch.setattr(service.talks, "audio", lambda *_: Piece(hum(4.0, marks), None))
+    room = Room(service)
+    # The second sentence begins after 4.4 s and is stopped 2 s later.
+    room.until(60, (4.0 + PAUSE_S + 2.0, wait), (30, go_on))
+    assert 4.0 + PAUSE_S + 2.0 in room.player.stopped
+    resumed = [n for n, (when, _, _) in enumerate(room.player.played) if when >= 30]
+    assert room.player.starts[resumed[0]] == 0
+    assert room.player.starts[resumed[1]] == pytest.approx(goes_on_s)
+    assert room.player.played[resumed[1]][1] == pytest.approx(4.0 - goes_on_s)
+    first, second, third, *_ = service.guide.current.nodes["root"].say
+    text = room.out.getvalue()
+    assert (text.count(first.text), text.count(second.text), text.count(third.text)) == (1, 2, 1)
+    assert prompt(service, "resumed") in text
+
+
+def test_a_pause_between_two_sentences_loses_neither(service, monkeypatch):
+    monkeypatch.setattr(service.talks, "audio", lambda *_: Piece(hum(4.0, MARKS), None))
+    room = Room(service)
+    room.until(60, (4.2, Toggle()), (30, Toggle()))
+    begins = [(when, start) for (when, _, _), start in zip(room.player.played, room.player.starts) if when >= 30]
+    assert begins[:3] == [(30, 0), (pytest.approx(34 + PAUSE_S), 2.4), (pytest.approx(35.6 + 2 * PAUSE_S), 0)]
+
+
+def test_what_was_cut_by_the_key_is_said_again_from_there_and_slower(service, monkeypatch):
+    monkeypatch.setattr(service.talks, "audio", lambda *_: Piece(hum(4.0), None))
+    room = Room(service)
+    room.until(9, (5, Key("#")))
+    first, second, *_ = service.guide.current.nodes["root"].say
+    text = room.out.getvalue()
+    assert (text.count(first.text), text.count(second.text)) == (1, 2)
+    assert room.terminal._view.reply.pace_cpm == 153
+
+
+def test_how_the_listener_likes_it_survives_a_new_talk(service):
+    room = Room(service, sound=False)
+    room.clock.at(3, lambda: service.talks.end(room.terminal._view.talk_id))
+    room.until(10, (1, Key("7")), (2, Key("8")), (4, Key("1")))
+    reply = room.terminal._view.reply
+    assert room.when(prompt(service, "talk_ended")) == 4
+    assert (reply.node, reply.own_pace_cpm, reply.loudness_db) == ("root", 160, 6)
+
+
 def test_loudness_reaches_the_player(service):
     room = Room(service)
     room.until(5, (1, Key("8")))
@@ -248,17 +335,17 @@ def test_no_hint_while_somebody_speaks(service):
     room = Room(service, sound=False)
     reading = sum(map(reading_s, service.talks.open().reply.sentences))
     due = reading + HINT_AFTER_S
-    room.until(due + 31, (due - 1, Speaking()), (due + 20, Nothing()))
+    room.until(due + 31, (due - 1, SpeechHeard()), (due + 20, Nothing()))
     assert room.when(prompt(service, "silence_menu")) == pytest.approx(due + 30)
 
 
 def test_failing_sentence_is_shown_and_the_next_one_spoken(service, monkeypatch):
     real = service.talks.audio
 
-    def failing(talk_id, turn_id, index):
+    def failing(talk_id, turn_id, index, piece):
         if index == 0:
             raise VoiceError("a voice that has lost its tongue")
-        return real(talk_id, turn_id, index)
+        return real(talk_id, turn_id, index, piece)
 
     monkeypatch.setattr(service.talks, "audio", failing)
     room = Room(service)
@@ -400,7 +487,7 @@ def ears(service):
 def test_recording_reaches_a_turn(service, ears):
     ears.hear("ask_m2_med")
     began, thinking, turn = ears.events(Turn, Nothing)
-    assert (began, thinking) == (Speaking(), Thinking())
+    assert (began, thinking) == (SpeechHeard(), Thinking())
     assert turn.view.reply.node == "m2_med"
     room = Room(service, sound=False)
     room.terminal._view = replace(turn.view, number=1)
@@ -408,8 +495,9 @@ def test_recording_reaches_a_turn(service, ears):
     assert service.guide.current.nodes["m2_med"].say[0].text in room.out.getvalue()
 
 
-def test_beside_the_guide_only_commands_are_heard(ears):
-    ears.hearer.speaking = "您慢慢来，不着急。"
+def test_beside_the_guide_only_commands_are_heard(service, ears):
+    opened = service.talks.last(ears.hearer.talk_id)
+    ears.hearer.speaking = Speaking(opened.turn_id, opened.reply.sentences.index("您慢慢来，不着急。"))
     ears.hear("ask_m2_med")
     assert isinstance(ears.events(Turn, Nothing)[-1], Nothing)
     ears.hear("say_slower")
@@ -418,7 +506,7 @@ def test_beside_the_guide_only_commands_are_heard(ears):
 
 def test_key_drops_what_was_being_said(ears):
     ears.hear("ask_m2_med")
-    assert ears.events(Speaking) == [Speaking()]
+    assert ears.events(SpeechHeard) == [SpeechHeard()]
     ears.hearer.forget()
     ears.microphone.hear(bytes(RATE_HZ * 2 * 2))
     assert ears.inbox.get(0.5) is None

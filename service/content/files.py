@@ -15,6 +15,8 @@ from service.content.problems import Problem
 
 LARGEST_FILE_BYTES = 2_000_000
 """A larger file is not a guide; it is refused before it is parsed."""
+VOICES = "voices"
+"""The folder of the voice packs."""
 Path_ = tuple[str | int, ...]
 
 
@@ -41,16 +43,24 @@ class Document:
         return Problem(self.name, self.place(*path), fault, remedy)
 
 
+def yaml_files(folder: Path) -> list[Path]:
+    """The guide's files, sorted. The voice packs are left out: thousands of files, looked at each second."""
+    found = [p for p in folder.glob("*.yaml")]
+    for below in folder.glob("*"):
+        if below.is_dir() and below.name != VOICES:
+            found += below.rglob("*.yaml")
+    return sorted(found)
+
+
 def signature(folder: Path) -> tuple:
     """Changes whenever a YAML file below the folder is written, added or removed."""
-    return tuple(sorted((str(p), s.st_mtime_ns, s.st_size)
-                        for p in folder.rglob("*.yaml") for s in [p.stat()]))
+    return tuple((str(p), s.st_mtime_ns, s.st_size) for p in yaml_files(folder) for s in [p.stat()])
 
 
 def read_documents(folder: Path) -> tuple[dict[str, Document], list[Problem], str]:
     """Every YAML file below ``folder`` by name, what is wrong with reading them, and a hash."""
     documents, problems, digest = {}, [], hashlib.sha256()
-    for path in sorted(folder.rglob("*.yaml")):
+    for path in yaml_files(folder):
         name = path.relative_to(folder).as_posix()
         try:
             data = path.read_bytes()

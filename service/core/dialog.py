@@ -18,12 +18,19 @@ from service.core.model import ABOUT, HELP, ROOT, Guide, Node, Sentence
 
 PACE_CPM = (140, 160, 180, 205, 230, 260)
 """Speaking rates that can be chosen, Chinese characters a minute."""
-LOUDNESS_DB = (-12, -6, 0, 6)
-"""Loudness that can be chosen, dB against the normal level (18 dB from end to end)."""
+USUAL_CPM = 180
+"""The one to begin with."""
+LOUDNESS_DB = (-14, -7, 0, 6)
+"""Loudness that can be chosen, dB against the normal level. The limiters of the players take up to
+2 dB from the loudest; 18 dB and more are left from end to end."""
 HINT_AFTER_S = 10.0
 """Silence before a hint, seconds (WCAG 2.2.1 asks for no less)."""
 HINT_SLOWER = 0.85
 """A hint after silence is spoken this much slower than the listener's own pace."""
+REPEAT_SLOWER = (0.85, 0.72)
+"""So is what is said again: the first time, and when it is asked for again in a row."""
+SLOWEST_CPM = 110
+"""Nothing is spoken more slowly than this, characters a minute."""
 OFFER_AT_MOST = 3
 """Choices offered when a request was not understood."""
 
@@ -43,7 +50,7 @@ PROMPTS: dict[str, frozenset[str]] = {
         "yes_nothing": "", "no_nothing": "", "stop": "", "stale": "", "about_checked": "date",
         "about_due": "count", "about_due_none": "", "reconnected": "", "talk_ended": "",
         "error_internal": "", "error_audio": "", "error_model": "", "error_voice": "",
-        "no_sound_device": "",
+        "no_sound_device": "", "bridge": "", "voice_changed": "", "voice_only": "",
     }.items()}
 """Every sentence that the program itself speaks, with the placeholders it fills in.
 ``prompts/system.yaml`` must have exactly these."""
@@ -66,16 +73,22 @@ class Session:
     """Nodes offered in a question that is still open; one of them: a confirmation."""
     paused: bool = False
     """True if the listener asked to wait."""
+    held: tuple[str, ...] = ()
+    """What was still to be told then, from the sentence on that was cut."""
+    repeats: int = 0
+    """How often in a row the listener asked to hear it again."""
     waiting: bool = False
     """True if nothing more is said until the listener calls."""
     no_input: int = 0
     """Silences in a row."""
     no_match: int = 0
     """Utterances in a row that were not understood."""
-    pace_cpm: int = 180
+    pace_cpm: int = USUAL_CPM
     """Characters a minute."""
     loudness_db: int = 0
     """dB against the normal level."""
+    voice: str = ""
+    """Id of the voice that the listener chose; empty: the usual one."""
     visited: tuple[str, ...] = ()
     """Menus already heard in full."""
     origin: tuple[str, int] | None = None
@@ -150,7 +163,15 @@ class Fault:
     prompt: str
 
 
-Outcome = Start | Rejoin | Key | Match | Ask | NoMatch | NoInput | Fault
+@dataclass(frozen=True)
+class Voice:
+    """The listener wants to hear another voice."""
+
+    voice: str | None
+    """Its id; None: there is no other."""
+
+
+Outcome = Start | Rejoin | Voice | Key | Match | Ask | NoMatch | NoInput | Fault
 
 
 @dataclass(frozen=True)
@@ -175,23 +196,46 @@ class Reply:
     step: tuple[int, int] | None
     """(number of the current step from 1, count of steps), or None."""
     pace_cpm: int
+    """At which it is spoken, characters a minute."""
     loudness_db: int
     hint_after_s: float | None
     """Seconds of silence after which a NoInput is due; None: wait without end."""
     state: str
     """menu, steps, leaf, ask, paused or waiting."""
+    voice: str = ""
+    """Id of the voice to speak it; empty: the usual one."""
+    own_pace_cpm: int = USUAL_CPM
+    """The listener's own pace; hints and repetitions are slower."""
+    resumes: int | None = None
+    """Index of the sentence that was cut when the listener asked to wait, so that whoever knows how
+    far it had come may go on in its middle; None: nothing was cut."""
 
 
-def advance(guide: Guide, session: Session, outcome: Outcome,
-            today: datetime.date) -> tuple[Session, Reply]:
-    """The next session and what to say, for any session and any outcome."""
+def opening(voice: str = "", pace_cpm: int = USUAL_CPM, loudness_db: int = 0) -> Session:
+    """The session of a listener who likes to be spoken to like this; what cannot be chosen becomes
+    the nearest that can."""
+    return Session(voice=voice, pace_cpm=PACE_CPM[_nearest(PACE_CPM, pace_cpm)],
+                   loudness_db=LOUDNESS_DB[_nearest(LOUDNESS_DB, loudness_db)])
+
+
+def _nearest(scale: tuple[int, ...], value: int) -> int:
+    """Index of the nearest value."""
+    return min(range(len(scale)), key=lambda i: abs(scale[i] - value))
+
+
+def advance(guide: Guide, session: Session, outcome: Outcome, today: datetime.date,
+            cut: tuple[str, ...] = ()) -> tuple[Session, Reply]:
+    """The next session and what to say, for any session and any outcome.
+
+    ``cut``: the sentences that were not told, or not to their end, because the outcome came.
+    """
     session = _repaired(guide, session)
-    turn = _Turn(guide, session, today)
+    turn = _Turn(guide, session, today, cut)
     match outcome:
         case Start():
             turn.enter(ROOT)
         case Rejoin():
-            turn.say("reconnected").again()
+            turn.update(held=()).say("reconnected").again()
         case Key(key):
             turn.key(key)
         case Match(node=str() as node, corrected=corrected):
@@ -206,6 +250,8 @@ def advance(guide: Guide, session: Session, outcome: Outcome,
             turn.no_match()
         case NoInput():
             turn.no_input()
+        case Voice(voice):
+            turn.voice(voice)
         case Fault(prompt):
             turn.say(prompt)
     return turn.session, turn.reply()
@@ -214,7 +260,7 @@ def advance(guide: Guide, session: Session, outcome: Outcome,
 def _repaired(guide: Guide, session: Session) -> Session:
     """The session with everything dropped that the running guide no longer has."""
     if session.node not in guide.nodes:
-        return Session(pace_cpm=session.pace_cpm, loudness_db=session.loudness_db)
+        return Session(pace_cpm=session.pace_cpm, loudness_db=session.loudness_db, voice=session.voice)
     origin = session.origin if session.origin and session.origin[0] in guide.nodes else None
     return replace(session, part=_part(guide, session.node, session.part),
                    origin=origin and (origin[0], _part(guide, *origin)),
@@ -231,12 +277,13 @@ def _part(guide: Guide, node_id: str, part: int) -> int:
 class _Turn:
     """One call of ``advance`` while it gathers its sentences."""
 
-    def __init__(self, guide: Guide, session: Session, today: datetime.date):
-        self.guide, self.session, self.today = guide, session, today
+    def __init__(self, guide: Guide, session: Session, today: datetime.date, cut: tuple[str, ...]):
+        self.guide, self.session, self.today, self.cut = guide, session, today, cut
         self._spoken: list[str] = []
         self._shown: list[str] = []
         self._warned = False
         self._pace = 1.0
+        self._resumes: int | None = None
 
     # --- gathering ---------------------------------------------------------------------------
 
@@ -250,7 +297,7 @@ class _Turn:
 
     def heard(self) -> _Turn:
         """The listener is there and was understood: forget silences and misunderstandings."""
-        return self.update(no_input=0, no_match=0, paused=False, waiting=False)
+        return self.update(no_input=0, no_match=0, paused=False, waiting=False, held=(), repeats=0)
 
     def say(self, prompt: str, **values: str) -> _Turn:
         self._spoken += [s.format(**values) for s in self.guide.prompts[prompt]]
@@ -294,6 +341,8 @@ class _Turn:
             return self._question()
         if not node.steps and self.session.part == 0:
             self.tell(node.brief or node.say)
+            if node.id == ABOUT:
+                self._age_of_guide()
         return self._place(full=False)
 
     def _place(self, full: bool) -> _Turn:
@@ -309,9 +358,12 @@ class _Turn:
         return self._what_now()
 
     def _options(self, node: Node, at_most: int = 5) -> _Turn:
-        for option in node.options[:at_most]:
-            self.say("option_line", option=self.title(option.node), key=wording.key_name(option.key))
+        self._spoken += self._option_lines(node)[:at_most]
         return self
+
+    def _option_lines(self, node: Node) -> list[str]:
+        return [line.format(option=self.title(o.node), key=wording.key_name(o.key))
+                for o in node.options for line in self.guide.prompts["option_line"]]
 
     def _what_now(self) -> _Turn:
         """Only what can be done here, without the content."""
@@ -406,12 +458,33 @@ class _Turn:
     # --- commands: one method each, named after prompts/commands.yaml --------------------------
 
     def _do_repeat(self) -> _Turn:
-        return self._do_resume() if self.session.paused else self.heard().again()
+        if self.session.paused:
+            return self._do_resume()
+        repeats = min(self.session.repeats + 1, len(REPEAT_SLOWER))
+        self.heard().update(repeats=repeats)
+        self._pace = REPEAT_SLOWER[repeats - 1]
+        if self._is_content(self.cut):
+            self._spoken += self.cut
+            return self
+        return self.again()
+
+    def _is_content(self, texts: tuple[str, ...]) -> bool:
+        """True if the place where the listener is says any of these, and not only the program."""
+        node = self.node
+        parts = (node.say, node.brief, *(s.sentences for s in node.steps), *node.more)
+        told = {sentence.text for part in parts for sentence in part}
+        return not told.union(self._option_lines(node)).isdisjoint(texts)
 
     def _do_hello(self) -> _Turn:
         return self.heard().again()
 
     def _do_resume(self) -> _Turn:
+        held = self.session.held
+        if held:
+            self.heard().say("resumed")
+            self._resumes = len(self._spoken)
+            self._spoken += held
+            return self
         if self.session.paused or self.session.waiting:
             return self.heard().say("resumed").again()
         return self._do_next() if self.node.steps or self.node.more else self.heard().again()
@@ -466,7 +539,13 @@ class _Turn:
         return self.heard().enter(HELP)
 
     def _do_pause(self) -> _Turn:
-        return self.heard().update(paused=True).say("paused")
+        held = self.session.held if self.session.paused else self._without_resumed(self.cut)
+        return self.heard().update(paused=True, held=held).say("paused")
+
+    def _without_resumed(self, texts: tuple[str, ...]) -> tuple[str, ...]:
+        """Who asks to wait twice is not told twice that it goes on."""
+        resumed = self.guide.prompts["resumed"]
+        return texts[len(resumed):] if texts[:len(resumed)] == resumed else texts
 
     def _do_stop(self) -> _Turn:
         self.heard().update(node=ROOT, part=0, done=False, asked=(), origin=None, waiting=True)
@@ -499,11 +578,20 @@ class _Turn:
         return self._adjust("loudness_db", LOUDNESS_DB, -1, "softer", "softest")
 
     def _adjust(self, field: str, scale: tuple[int, ...], by: int, done: str, limit: str) -> _Turn:
-        now = getattr(self.session, field)
-        nearest = min(range(len(scale)), key=lambda i: abs(scale[i] - now))
+        nearest = _nearest(scale, getattr(self.session, field))
         wanted = max(0, min(len(scale) - 1, nearest + by))
         self.heard().update(**{field: scale[wanted]})
         return self.say(done if wanted != nearest else limit).again()
+
+    def _do_voice(self) -> _Turn:
+        # Which voices there are is not known here: whoever knows makes a Voice of this command.
+        return self.voice(None)
+
+    def voice(self, voice: str | None) -> _Turn:
+        self.heard()
+        if voice is None:
+            return self.say("voice_only")._what_now()
+        return self.update(voice=voice).say("voice_changed").again()
 
     # --- silence and misunderstanding ----------------------------------------------------------
 
@@ -586,8 +674,9 @@ class _Turn:
             sentences=tuple(self._spoken), shown=tuple(self._shown), choices=self._choices(),
             node=session.node, title=self.node.title,
             step=(session.part + 1, len(steps)) if steps else None,
-            pace_cpm=round(session.pace_cpm * self._pace), loudness_db=session.loudness_db,
-            hint_after_s=None if still else HINT_AFTER_S, state=state)
+            pace_cpm=max(SLOWEST_CPM, round(session.pace_cpm * self._pace)),
+            loudness_db=session.loudness_db, hint_after_s=None if still else HINT_AFTER_S, state=state,
+            voice=session.voice, own_pace_cpm=session.pace_cpm, resumes=self._resumes)
 
 
 COMMANDS = tuple(name.removeprefix("_do_") for name in vars(_Turn) if name.startswith("_do_"))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import re
 import string
 
 DIGITS = "〇一二三四五六七八九"
 _UNITS = ("", "十", "百", "千")
+_CLAUSE = re.compile("[^，、；：。？！]+[，、；：。？！]*")
 _KEY_NAMES = {"*": "星号", "#": "井号", "0": "零"}
 
 
@@ -47,3 +49,8 @@ def key_name(key: str) -> str:
 def placeholders(template: str) -> set[str]:
     """Names of the {placeholders} in a template; ValueError if it is malformed."""
     return {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+
+
+def clauses(text: str) -> tuple[str, ...]:
+    """The text cut behind its marks: "查不到，就打电话。" -> "查不到，" and "就打电话。"."""
+    return tuple(_CLAUSE.findall(text))

@@ -1,4 +1,4 @@
-"""Audio cache: rendered sentences by text, voice and pace, bounded on disk."""
+"""Audio cache: rendered sentences by voice, text and pace, bounded on disk."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import os
 import tempfile
 import threading
 from pathlib import Path
+from typing import Callable
 
-from service.speech.voice import Voice
+from service.speech.voice import Speech
 
 log = logging.getLogger(__name__)
 
 
 class AudioCache:
-    """A folder of WAV files, the least recently used dropped first. Thread-safe.
+    """A folder of speech, the least recently used dropped first. Thread-safe.
 
     A cache that cannot write (full disk, read-only) speaks all the same and says so in the log.
     """
@@ -25,13 +26,12 @@ class AudioCache:
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
 
-    def get(self, voice: Voice, text: str, pace_cpm: int, version: str) -> bytes:
-        """The sentence as WAV bytes; rendered if it is not there.
+    def get(self, parts: tuple[str, ...], make: Callable[[], Speech]) -> Speech:
+        """The speech that ``parts`` identify; made if it is not there.
 
-        ``version`` is that of the lexicon, so that a mended reading is spoken anew. Raises
-        VoiceError as the voice does. A sentence asked for twice at once is rendered once.
+        Raises as ``make`` does. What is asked for twice at once is made once.
         """
-        key = hashlib.sha256("\0".join((voice.name, version, str(pace_cpm), text)).encode()).hexdigest()
+        key = _key(parts)
         found = self._read(key)
         if found is not None:
             return found
@@ -41,41 +41,53 @@ class AudioCache:
             with lock:
                 found = self._read(key)
                 if found is None:
-                    found = voice.synthesize(text, pace_cpm)
+                    found = make()
                     self._write(key, found)
         finally:
             with self._lock:
                 self._locks.pop(key, None)
         return found
 
-    def _path(self, key: str) -> Path:
-        return self._folder / f"{key}.wav"
+    def find(self, parts: tuple[str, ...]) -> Speech | None:
+        """The speech that ``parts`` identify, if it is there."""
+        return self._read(_key(parts))
 
-    def _read(self, key: str) -> bytes | None:
+    def _path(self, key: str) -> Path:
+        return self._folder / f"{key}.speech"
+
+    def _read(self, key: str) -> Speech | None:
         path = self._path(key)
         try:
-            data = path.read_bytes()
+            speech = Speech.from_bytes(path.read_bytes())
             os.utime(path)
-            return data
-        except OSError:
+            return speech
+        except (OSError, ValueError, TypeError):
             return None
 
-    def _write(self, key: str, data: bytes) -> None:
+    def _write(self, key: str, speech: Speech) -> None:
+        part = None
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=self._folder, suffix=".part", delete=False) as part:
-                part.write(data)
+                part.write(speech.to_bytes())
             os.replace(part.name, self._path(key))
             self._trim()
         except OSError as e:
             log.warning("audio cache not written: %s", e)
+            if part:
+                # Or a full disk would be filled with halves.
+                Path(part.name).unlink(missing_ok=True)
 
     def _trim(self) -> None:
         with self._lock:
-            files = [(p.stat().st_mtime_ns, p.stat().st_size, p) for p in self._folder.glob("*.wav")]
+            files = [(p.stat().st_mtime_ns, p.stat().st_size, p) for p in self._folder.glob("*.speech")]
             total = sum(size for _, size, _ in files)
             for _, size, path in sorted(files):
                 if total <= self._limit:
                     return
                 path.unlink(missing_ok=True)
                 total -= size
+
+
+def _key(parts: tuple[str, ...]) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -18,7 +18,7 @@ PLAY_HZ = 48_000
 PERIOD_MS, PERIODS = 20, 3
 """The device holds three pieces of 20 ms: what it holds can no longer be taken back by stop()."""
 FADE_S = 0.008
-"""A sound that is stopped is faded out this long, seconds: a hard cut clicks in a hearing aid."""
+"""A sound that is stopped is faded out and one that begins is faded in this long, seconds: a hard cut clicks in a hearing aid."""
 KNEE = 0.7
 """Share of full scale from which loud samples are pressed together instead of clipped."""
 
@@ -26,8 +26,10 @@ KNEE = 0.7
 class Player(Protocol):
     """Something that makes WAV bytes heard. One sound at a time."""
 
-    def play(self, wav: bytes, loudness_db: float, on_end: Callable[[], None]) -> float:
-        """Begin a sound in place of the one that plays, and give its length in seconds.
+    def play(self, wav: bytes, loudness_db: float, on_end: Callable[[], None],
+             start_s: float = 0.0) -> float:
+        """Begin a sound in place of the one that plays, ``start_s`` seconds after its beginning, and
+        give how long it will be heard, seconds.
 
         ``on_end`` is called once from another thread when all of it was played, and never for a
         sound that was stopped or replaced; it must return at once and not call the player.
@@ -56,6 +58,12 @@ def loudened(samples: np.ndarray, loudness_db: float) -> np.ndarray:
     size = np.abs(scaled)
     pressed = KNEE + (1 - KNEE) * np.tanh((size - KNEE) / (1 - KNEE))
     return to_int16(np.where(size > KNEE, np.sign(scaled) * pressed, scaled))
+
+
+def faded_in(samples: np.ndarray) -> np.ndarray:
+    """int16 samples at ``PLAY_HZ`` that begin without a click, also in the middle of a sound."""
+    ramp = np.linspace(0, 1, round(FADE_S * PLAY_HZ))[:len(samples)]
+    return np.concatenate([(samples[:len(ramp)] * ramp).astype(np.int16), samples[len(ramp):]])
 
 
 class Track:
@@ -104,7 +112,8 @@ class MiniaudioPlayer:
                 miniaudio.SampleFormat.SIGNED16, 1, PLAY_HZ, PERIOD_MS,
                 callback_periods=PERIODS, backends=backends))
 
-    def play(self, wav: bytes, loudness_db: float, on_end: Callable[[], None]) -> float:
+    def play(self, wav: bytes, loudness_db: float, on_end: Callable[[], None],
+             start_s: float = 0.0) -> float:
         """See ``Player``."""
         if self._device is None:
             raise DeviceError("the loudspeaker is closed")
@@ -112,7 +121,8 @@ class MiniaudioPlayer:
             samples, rate_hz = read_wav(wav)
         except (soundfile.SoundFileError, ValueError) as e:
             raise AudioError(f"not WAV bytes: {type(e).__name__}") from e
-        samples = soxr.resample(loudened(samples, loudness_db), rate_hz, PLAY_HZ)
+        samples = loudened(samples[round(start_s * rate_hz):], loudness_db)
+        samples = faded_in(soxr.resample(samples, rate_hz, PLAY_HZ))
         self._track.load(samples, on_end)
         return len(samples) / PLAY_HZ
 

@@ -34,6 +34,8 @@ COMMAND = "python -m service models"
 """How the caregiver starts :func:`main`; part of what is shown."""
 LOCK_PAUSE_S = 0.2
 ROLES = {"recognizer": "语音识别", "voice": "语音合成"}
+WITHOUT = {"recognizer": "仍可用按键和触摸操作", "voice": "没有录好的话由电脑原来的声音来念"}
+"""What happens without a model of each role."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class ModelEntry:
     """``recognizer`` or ``voice``."""
     optional: bool
     """Installed only when named."""
+    memory_mb: int
+    """Memory that a machine must have for it to be installed without being named, MB."""
     licence: str
     homepage: str
     size_bytes: int
@@ -66,7 +70,7 @@ class ModelStatus:
 
 # --- the catalog ----------------------------------------------------------------------------
 
-_MODEL_FIELDS = {"name": str, "role": str, "optional": bool, "licence": str, "homepage": str,
+_MODEL_FIELDS = {"name": str, "role": str, "optional": bool, "memory_mb": int, "licence": str, "homepage": str,
                  "size_bytes": int, "files": dict, "sources": list}
 _SOURCE_FIELDS = {
     "zip": {"kind": str, "url": str, "take": dict},
@@ -205,7 +209,7 @@ class ModelStore:
     def remedy(self, name: str) -> str:
         """The one sentence for the caregiver: what to run, and what to copy where."""
         return (f"请联网后运行“{COMMAND} install {name}”，没有网络就先把 {name}.zip 或 {name} 文件夹"
-                f"复制到 {self.root} 里再运行；装好之前，仍可用按键和触摸操作。")
+                f"复制到 {self.root} 里再运行；装好之前，{WITHOUT[self.entry(name).role]}。")
 
     def _install(self, entry: ModelEntry, from_path: Path | None, job: Job) -> None:
         if not self.verify(entry.name):
@@ -337,12 +341,28 @@ def _lock(path: Path):
 # --- the command line -----------------------------------------------------------------------
 
 
-def main(argv: list[str], store: ModelStore) -> int:
-    """``models [install|verify|list] [NAME...] [--from PATH]``: 0 well, 1 not, 2 wrong usage."""
+def machine_memory_mb() -> int:
+    """Memory of this machine, MB; where the system does not tell, as much as anybody could want."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    except (AttributeError, ValueError, OSError):  # Windows
+        return sys.maxsize
+
+
+def main(argv: list[str], store: ModelStore, roles: Iterable[str] = tuple(ROLES),
+         memory_mb: int | None = None) -> int:
+    """``models [install|verify|list] [NAME...] [--from PATH]``: 0 well, 1 not, 2 wrong usage.
+
+    Models that are not named are only those of ``roles`` for which ``memory_mb`` (default: this
+    machine's) is enough.
+    """
     try:
         wish = _parse(argv, store)
     except SystemExit as stop:  # how argparse ends after its own message
         return stop.code
+    memory_mb = machine_memory_mb() if memory_mb is None else memory_mb
+    wish.chosen = wish.names or [e.name for e in store.catalog
+                                 if not e.optional and e.role in roles and e.memory_mb <= memory_mb]
     return {"install": _install, "verify": _verify, "list": _list}[wish.action](wish, store)
 
 
@@ -362,13 +382,9 @@ def _parse(argv: list[str], store: ModelStore) -> argparse.Namespace:
     return wish
 
 
-def _chosen(names: list[str], store: ModelStore) -> list[str]:
-    return names or [entry.name for entry in store.catalog if not entry.optional]
-
-
 def _install(wish: argparse.Namespace, store: ModelStore) -> int:
     failed = 0
-    for name in _chosen(wish.names, store):
+    for name in wish.chosen:
         try:
             store.install(name, from_path=wish.source, progress=Console())
         except ModelError as error:
@@ -378,7 +394,7 @@ def _install(wish: argparse.Namespace, store: ModelStore) -> int:
 
 
 def _verify(wish: argparse.Namespace, store: ModelStore) -> int:
-    faults = {name: store.verify(name) for name in _chosen(wish.names, store)}
+    faults = {name: store.verify(name) for name in wish.chosen}
     for name, found in faults.items():
         print(f"{name}：{'；'.join(found)}。{store.remedy(name)}" if found else f"{name}：文件完整。")
     return int(any(faults.values()))

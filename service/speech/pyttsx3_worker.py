@@ -17,10 +17,20 @@ import tempfile
 from pathlib import Path
 
 WAV_HEADER_BYTES = 44
+TIMBRE = "Annie"
+"""Which of espeak-ng's variants speaks: of those tried, the speech model understands this one best."""
+VOICE_FILE = """name guide
+language cmn-latn-pinyin
+phonemes cmn
+dictionary cmn
+dict_min 100000
+words 0
+"""
+"""espeak-ng's reader of pinyin, but without the gap that its own voice leaves behind every syllable."""
 
 
-def use_bundled_espeak() -> None:
-    """Let pyttsx3 find espeak-ng 1.52 of espeakng-loader instead of a system library.
+def use_bundled_espeak() -> Path:
+    """Let pyttsx3 find espeak-ng 1.52 of espeakng-loader instead of a system library; its data folder.
 
     Debian 12's 1.51 reads Chinese characters as English letters. pyttsx3 loads
     ``libespeak-ng.so.1`` by name: one that is already loaded under this name is taken.
@@ -28,20 +38,42 @@ def use_bundled_espeak() -> None:
     import espeakng_loader
     folder = Path(espeakng_loader.get_library_path()).parent
     ctypes.CDLL(str(folder / "libespeak-ng.so.1"), mode=ctypes.RTLD_GLOBAL)
-    os.environ["ESPEAK_DATA_PATH"] = str(Path(espeakng_loader.get_data_path()).parent)
+    data = Path(espeakng_loader.get_data_path())
+    os.environ["ESPEAK_DATA_PATH"] = str(data.parent)
+    return data
 
 
 def open_engine():
     """The platform's pyttsx3 engine with a Mandarin voice; RuntimeError if it has none."""
-    if sys.platform.startswith("linux"):
-        use_bundled_espeak()
+    bundled = use_bundled_espeak() if sys.platform.startswith("linux") else None
     import pyttsx3
     engine = pyttsx3.init()
+    if bundled:
+        use_mandarin_timbre(bundled)
+        return engine
     voice = mandarin_voice(engine.getProperty("voices"))
     if voice is None:
         raise RuntimeError("the system has no Mandarin voice")
     engine.setProperty("voice", voice)
     return engine
+
+
+def use_mandarin_timbre(data: Path) -> None:
+    """Have espeak-ng read pinyin in our timbre; RuntimeError if it cannot.
+
+    By the library's own function: pyttsx3 chooses among installed voices by name only.
+    """
+    from pyttsx3.drivers import _espeak
+    variant = (data / "voices" / "!v" / TIMBRE).read_text(encoding="utf-8")
+    with tempfile.NamedTemporaryFile("w", suffix=".voice", delete=False) as file:
+        # The lines of a variant that name it are not for a voice of its own.
+        file.write(VOICE_FILE + "".join(line for line in variant.splitlines(True)
+                                        if not line.startswith(("name", "language"))))
+    try:
+        if _espeak.dll.espeak_ng_SetVoiceByFile(file.name.encode()):
+            raise RuntimeError("espeak-ng refuses the Mandarin voice")
+    finally:
+        os.unlink(file.name)
 
 
 def settle() -> None:
@@ -57,10 +89,7 @@ def settle() -> None:
 
 
 def mandarin_voice(voices) -> str | None:
-    """Id of the voice to use: espeak's pinyin reader, or the system's own Mandarin voice."""
-    ids = [v.id for v in voices]
-    if "sit/cmn-latn-pinyin" in ids:
-        return "sit/cmn-latn-pinyin"
+    """Id of the system's own Mandarin voice, None if it has none."""
     for voice in voices:
         languages = " ".join(map(str, voice.languages or ())).lower().replace("_", "-")
         words = f"{voice.id} {voice.name} {languages}".lower()

@@ -62,6 +62,13 @@ class Recognizer:
         """True if the word is in the model's vocabulary."""
         return self._model.vosk_model_find_word(word) >= 0
 
+    def transcribe(self, pcm: bytes) -> Transcript:
+        """What the open decoder alone hears of a whole recording, 16 kHz 16 bit mono PCM."""
+        decoder = _Decoder(vosk.KaldiRecognizer(self._model, RATE_HZ))
+        for start in range(0, len(pcm), BATCH_BYTES):
+            decoder.accept(pcm[start:start + BATCH_BYTES])
+        return decoder.finish()
+
     def decoders(self, grammar: tuple[str, ...], which: str = "both") -> Decoders:
         """Decoders for one stream; ``grammar`` comes from ``compile_grammar``."""
         return Decoders(self._model, grammar, which)

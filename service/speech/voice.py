@@ -1,27 +1,61 @@
-"""Voice: from a sentence to the bytes of a WAV file."""
+"""Voice: from a sentence to speech."""
 
 from __future__ import annotations
 
 import json
-import re
-import subprocess
-import sys
-import threading
-from typing import Mapping, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
-from pypinyin import Style, lazy_pinyin
+import numpy as np
 
 from service.core.model import Lexicon
 from service.errors import VoiceError
+from service.speech.audio import duration_s, read_wav, to_int16, write_wav
+from service.speech.engine import EngineProcess
+from service.speech.reading import Token, read
 
-TIMEOUT_S = 10.0
-"""A sentence that takes longer than this to render is given up and the engine restarted."""
+USUAL_CPM = 180
+"""Pace of the recorded and of the natural voices, Chinese characters a minute."""
 LONGEST_TEXT = 500
 """Characters of one sentence; longer texts are split by whoever sends them."""
-RATE_PER_CPM = 0.92
-"""espeak-ng's words a minute for one Chinese character a minute (measured, 100 to 220)."""
-_CHINESE = re.compile(r"[\u3400-\u9fff]+")
-_STOPS = str.maketrans({"，": ", ", "、": ", ", "；": ", ", "：": ", ", "。": ". ", "？": "? ", "！": "! "})
+
+
+@dataclass(frozen=True)
+class Speech:
+    """One sentence as sound."""
+
+    wav: bytes
+    """Mono 16 bit WAV file."""
+    marks: tuple[tuple[int, float], ...] = ()
+    """(index of a word's first character in the text, second at which it begins), ascending;
+    empty if the voice does not know."""
+
+    def samples(self) -> tuple[np.ndarray, int]:
+        """float32 samples from -1 to 1, shape (samples,), and the rate in Hz."""
+        samples, rate_hz = read_wav(self.wav)
+        return samples.astype(np.float32) / 32768, rate_hz
+
+    @property
+    def length_s(self) -> float:
+        """Length in seconds."""
+        return duration_s(self.wav)
+
+    def to_bytes(self) -> bytes:
+        """Both in one piece, for a cache."""
+        return json.dumps(self.marks).encode() + b"\n" + self.wav
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Speech:
+        """The speech of such a piece; ValueError if it is none."""
+        marks, found, wav = data.partition(b"\n")
+        if not found or wav[:4] != b"RIFF":
+            raise ValueError("no speech")
+        return cls(wav, tuple((int(at), float(when)) for at, when in json.loads(marks)))
+
+    @classmethod
+    def of(cls, samples: np.ndarray, rate_hz: int, marks: tuple[tuple[int, float], ...] = ()) -> Speech:
+        """The speech of float samples."""
+        return cls(write_wav(to_int16(samples), rate_hz), marks)
 
 
 class Voice(Protocol):
@@ -30,100 +64,64 @@ class Voice(Protocol):
     name: str
     """Identifies the voice and its version in the cache."""
 
-    def synthesize(self, text: str, pace_cpm: int) -> bytes:
-        """The text as a mono 16 bit WAV file, spoken at about ``pace_cpm`` characters a minute.
+    def use_lexicon(self, lexicon: Lexicon) -> None:
+        """Speak by this lexicon from the next sentence on."""
+
+    def synthesize(self, text: str, pace_cpm: int) -> Speech:
+        """The text spoken at about ``pace_cpm`` characters a minute, at the common loudness.
 
         Raises VoiceError if it cannot be spoken.
         """
 
-
-def to_pinyin(text: str, readings: Mapping[str, str]) -> str:
-    """The text in pinyin with tone digits; words of ``readings`` are read as they say."""
-    if readings:
-        words = "|".join(sorted(map(re.escape, readings), key=len, reverse=True))
-        parts = re.split(f"({words})", text)
-    else:
-        parts = [text]
-    return " ".join(readings.get(p) or _read(p) for p in parts if p).translate(_STOPS).strip()
+    def close(self) -> None:
+        """Give back what it holds; it speaks no more."""
 
 
-def _read(text: str) -> str:
-    def syllables(match: re.Match) -> str:
-        return " ".join(lazy_pinyin(match[0], style=Style.TONE3, neutral_tone_with_five=True)) + " "
-    return _CHINESE.sub(syllables, text)
+@dataclass(frozen=True)
+class Spoken:
+    """A text as it is read out."""
+
+    text: str
+    """With the lexicon's replacements made."""
+    tokens: tuple[Token, ...]
+    aligned: bool
+    """True if the characters of ``text`` stand at the same places as in the text that was given."""
+
+    @property
+    def reading(self) -> str:
+        """How it is pronounced, in one line."""
+        return " ".join(t.sound for t in self.tokens)
 
 
-class Pyttsx3Voice:
-    """pyttsx3 with espeak-ng on Linux, with the system's Mandarin voice elsewhere.
+def spoken(text: str, lexicon: Lexicon) -> Spoken:
+    """How a voice has to read the text; VoiceError if there is nothing in it to pronounce."""
+    said = lexicon.spoken(text)
+    tokens = read(said, lexicon.readings)
+    if len(said) > LONGEST_TEXT or not any(t.is_syllable for t in tokens):
+        raise VoiceError(f"a text of {len(text)} characters that no voice can speak")
+    return Spoken(said, tokens, len(said) == len(text))
 
-    The engine lives in a process of its own (see ``pyttsx3_worker``); one sentence at a time.
-    """
 
-    def __init__(self, lexicon: Lexicon, command: tuple[str, ...] | None = None):
-        """``command`` starts another worker; the tests use it to play a broken one."""
-        self.name = "pyttsx3"
-        self._lexicon = lexicon
-        self._command = command or (sys.executable, "-m", "service.speech.pyttsx3_worker")
-        self._process: subprocess.Popen | None = None
-        self._closed = False
-        self._lock = threading.Lock()
+class EngineVoice:
+    """A voice whose engine is a process of its own."""
+
+    def __init__(self, name: str, lexicon: Lexicon, engine: EngineProcess):
+        self.name, self._lexicon, self._engine = name, lexicon, engine
 
     def use_lexicon(self, lexicon: Lexicon) -> None:
-        """Speak by this lexicon from now on."""
+        """See ``Voice``."""
         self._lexicon = lexicon
 
-    def synthesize(self, text: str, pace_cpm: int) -> bytes:
-        """See ``Voice``."""
-        spoken = self._lexicon.spoken(text)
-        if not _CHINESE.search(spoken) or len(spoken) > LONGEST_TEXT:
-            raise VoiceError(f"a text of {len(text)} characters that this voice cannot speak")
-        if sys.platform.startswith("linux"):
-            spoken = to_pinyin(spoken, self._lexicon.readings)
-        request = {"text": spoken, "rate": round(pace_cpm * RATE_PER_CPM)}
-        with self._lock:
-            return self._ask(request)
+    def synthesize(self, text: str, pace_cpm: int) -> Speech:
+        """See ``Voice``. Safe to call from several threads."""
+        said = spoken(text, self._lexicon)
+        header, wav = self._engine.ask(self._request(said, pace_cpm))
+        marks = tuple((at, when) for at, when in header.get("marks", ())) if said.aligned else ()
+        return Speech(wav, marks)
 
     def close(self) -> None:
-        """End the engine's process, even in the middle of a sentence; it speaks no more."""
-        self._closed = True
-        process = self._process
-        if process:
-            # Without the lock: whoever waits for a sentence holds it, and is let go by this.
-            process.kill()
-        with self._lock:
-            self._kill()
+        """See ``Voice``. Ends the engine's process, even in the middle of a sentence."""
+        self._engine.close()
 
-    def _ask(self, request: dict) -> bytes:
-        worker = self._running()
-        watchdog = threading.Timer(TIMEOUT_S, worker.kill)
-        watchdog.start()
-        try:
-            worker.stdin.write(json.dumps(request).encode() + b"\n")
-            worker.stdin.flush()
-            header = json.loads(worker.stdout.readline() or b"{}")
-            if "bytes" in header:
-                return worker.stdout.read(header["bytes"])
-        except (OSError, ValueError) as e:
-            self._kill()
-            raise VoiceError(f"the voice's process failed: {type(e).__name__}") from e
-        finally:
-            watchdog.cancel()
-        if "error" not in header:
-            self._kill()
-        raise VoiceError(f"the voice failed: {header.get('error', 'its process ended')}")
-
-    def _running(self) -> subprocess.Popen:
-        if self._closed:
-            raise VoiceError("the voice has been closed")
-        if self._process is None or self._process.poll() is not None:
-            self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE,
-                                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        return self._process
-
-    def _kill(self) -> None:
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-            self._process.stdin.close()
-            self._process.stdout.close()
-            self._process = None
+    def _request(self, said: Spoken, pace_cpm: int) -> dict:
+        raise NotImplementedError

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.errors import GuideError
+from service.speech.speaker import Piece
 from service.talks import View
 
 LOUDSPEAKER, MICROPHONE = "loudspeaker", "microphone"
 
 
 @dataclass(frozen=True)
-class Speaking:
+class SpeechHeard:
     """The listener began to speak."""
 
 
@@ -43,17 +44,20 @@ class Failed:
 
 @dataclass(frozen=True)
 class Rendered:
-    """A sentence is ready to be played."""
+    """A piece of a sentence, mostly all of it, is ready to be played."""
 
     run: int
     index: int
-    wav: bytes | None
+    """Of the sentence."""
+    number: int
+    """Of the piece."""
+    piece: Piece | None
     """None if it could not be spoken."""
 
 
 @dataclass(frozen=True)
 class PlaybackEnded:
-    """The sentence has been played to its end."""
+    """The piece has been played to its end."""
 
     run: int
 

@@ -13,8 +13,8 @@ from service.speech.audio import RATE_HZ
 from service.speech.device import Microphone
 from service.speech.ear import Heard, SpeechBegan
 from service.speech.recognizer import Hearing
-from service.talks import Talks, new_id
-from service.terminal.events import MICROPHONE, DeviceLost, Failed, Nothing, Speaking, Thinking, Turn
+from service.talks import Speaking, Talks, new_id
+from service.terminal.events import MICROPHONE, DeviceLost, Failed, Nothing, SpeechHeard, Thinking, Turn
 
 log = logging.getLogger(__name__)
 DEAF_S = 3.0
@@ -70,10 +70,10 @@ class Hearer:
         self._stream = listening.stream()
         self._backlog = Backlog()
         self._forget, self._stop = threading.Event(), threading.Event()
-        self._beside = ""
+        self._beside: Speaking | None = None
         """What the guide was saying when the utterance began."""
-        self.speaking = ""
-        """What the guide is saying; empty while it is silent."""
+        self.speaking: Speaking | None = None
+        """What the guide is saying; None while it is silent."""
         self.talk_id: str | None = None
         """The talk whose turns are made; None: nobody is listened to yet."""
         self._thread = threading.Thread(target=self._run, name="hear", daemon=True)
@@ -123,7 +123,7 @@ class Hearer:
                 return
             if isinstance(event, SpeechBegan):
                 self._beside = self.speaking
-                self._post(Speaking())
+                self._post(SpeechHeard())
             elif isinstance(event, Heard) and self.talk_id:
                 self._post(Thinking())
                 self._turn(event.hearing)

@@ -52,6 +52,11 @@ class Key:
 
 
 @dataclass(frozen=True)
+class Toggle:
+    """The space bar was pressed: to wait, or to go on."""
+
+
+@dataclass(frozen=True)
 class Text:
     """A request was typed and sent."""
 
@@ -71,7 +76,7 @@ class Leave:
     """The listener, or whoever started the program, wants it to end."""
 
 
-Input = Key | Text | Typing | Leave
+Input = Key | Toggle | Text | Typing | Leave
 
 
 def key_of(character: str) -> str | None:
@@ -134,6 +139,8 @@ class KeyParser:
             yield from self._typed(character)
         elif key := key_of(character):
             yield from self._press(key)
+        elif character == " " and self._debounce.accepts(character):
+            yield Toggle()
         elif character.isalpha():
             self._line = "" if character == "t" else character
             yield Typing(self._line)

@@ -47,7 +47,8 @@ class Screen:
         names = self._labels().get("key_names", {})
         if reply.choices:
             self._lines(*(self._bold(f"    {c.key}  {c.label}") for c in reply.choices))
-        self._lines("    " + "   ".join(f"{key} {names.get(key, '')}" for key in PAD))
+        space = f"{self._label('space')} {self._label('pause')}"
+        self._lines("    " + "   ".join([*(f"{key} {names.get(key, '')}" for key in PAD), space]))
 
     def notice(self, text: str) -> None:
         """One line that is no answer."""

@@ -6,20 +6,23 @@ comes back as an event, so that a key is never kept waiting.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import logging
 import time
+from dataclasses import dataclass
 from functools import partial
 from typing import Callable
 
 from service.core.dialog import Reply
 from service.errors import AudioError, DeviceError, Ended, GuideError, NotFound
 from service.speech.device import Player
-from service.talks import Talks, View, new_id
+from service.speech.speaker import Piece
+from service.talks import Speaking, Talks, View, new_id
 from service.terminal.events import (LOUDSPEAKER, DeviceLost, Failed, Mailbox, Nothing,
-                                     PlaybackEnded, Rendered, Speaking, Thinking, Turn)
+                                     PlaybackEnded, Rendered, SpeechHeard, Thinking, Turn)
 from service.terminal.hearer import Hearer, unexpected
-from service.terminal.keyboard import Key, Leave, Text, Typing
+from service.terminal.keyboard import Key, Leave, Text, Toggle, Typing
 from service.terminal.screen import Screen
 
 log = logging.getLogger(__name__)
@@ -33,6 +36,29 @@ OVERDUE_S = 1.5
 """A sound that has not ended this long after its time, seconds: the loudspeaker is gone."""
 LONGEST_SPEECH_S = 30.0
 """Nobody who began to speak is given a hint before this, seconds."""
+
+
+BACK_S = 0.5
+"""Where the words are not known, a sentence goes on this much before the place where it was cut."""
+STILL = ("paused", "waiting")
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where the voice was when it was cut off."""
+
+    view: View
+    index: int
+    """Of the sentence."""
+    piece: Piece | None
+    """What of it was being played; None if it could not be heard."""
+    start_s: float
+    """Where the piece goes on, seconds from its beginning."""
+
+    @property
+    def text(self) -> str:
+        """The sentence."""
+        return self.view.reply.sentences[self.index]
 
 
 class Terminal:
@@ -49,6 +75,18 @@ class Terminal:
         self._spoken: View | None = None
         """The answer that is being spoken; may be older than the newest."""
         self._index = 0
+        self._piece: Piece | None = None
+        """The piece of the sentence that is being played, or was the last."""
+        self._began, self._length_s = 0.0, 0.0
+        """When it would have begun if played from its beginning, and its length."""
+        self._sounding = False
+        """True until it has ended."""
+        self._ahead: collections.deque[Piece | None] = collections.deque()
+        """Pieces that came while it is being played."""
+        self._cut: Cut | None = None
+        """What was cut off, until something else is spoken."""
+        self._held: Cut | None = None
+        """What was cut off when the listener asked to wait."""
         self._run = 0
         """Counts what is spoken, to know the events of what was stopped."""
         self._timer: tuple[float, Callable[[], None]] | None = None
@@ -72,10 +110,14 @@ class Terminal:
             case Key(key):
                 self._quiet()
                 self._screen.pressed(key)
-                self._turn(partial(self._talks.press, key=key))
+                self._turn(partial(self._talks.press, key=key, speaking=self._interrupted()))
+            case Toggle():
+                self._quiet()
+                command = "resume" if self._view.reply.state in STILL else "pause"
+                self._turn(partial(self._talks.command, name=command, speaking=self._interrupted()))
             case Text(text):
                 self._quiet()
-                self._turn(partial(self._talks.say, text=text))
+                self._turn(partial(self._talks.say, text=text, speaking=self._interrupted()))
             case Typing(line):
                 self._quiet()
                 self._screen.typing(line)
@@ -84,19 +126,23 @@ class Terminal:
                 self._take(view)
             case Failed(error):
                 self._fail(error)
-            case Speaking() | Thinking() | Nothing():
+            case SpeechHeard() | Thinking() | Nothing():
                 self._heard(event)
-            case Rendered(run, index, wav) if run == self._run:
-                self._say(index, wav)
+            case Rendered(run, index, number, piece) if run == self._run:
+                self._arrived(index, number, piece)
             case PlaybackEnded(run) if run == self._run:
-                self._said()
+                self._played()
             case DeviceLost(device, reason):
                 self._lost(device, reason)
 
     # --- turns -----------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        view = self._talks.open()
+        likes = {}
+        if self._view:
+            reply = self._view.reply
+            likes = dict(voice=reply.voice, pace_cpm=reply.own_pace_cpm, loudness_db=reply.loudness_db)
+        view = self._talks.open(**likes)
         self._view = None
         if self._hearer:
             self._hearer.talk_id = view.talk_id
@@ -138,7 +184,7 @@ class Terminal:
         self._screen.notice(self._talks.fault(error))
         self._await_listener()
 
-    def _heard(self, event: Speaking | Thinking | Nothing) -> None:
+    def _heard(self, event: SpeechHeard | Thinking | Nothing) -> None:
         if isinstance(event, Thinking) and not self._spoken:
             self._screen.lamp("thinking")
         self._await_listener(0.0 if isinstance(event, Nothing) else LONGEST_SPEECH_S)
@@ -147,6 +193,7 @@ class Terminal:
 
     def _speak(self, view: View) -> None:
         self._hush()
+        self._keep_place(view.reply)
         self._spoken = view
         self._screen.place(view.reply)
         if self._player is None:
@@ -154,6 +201,15 @@ class Terminal:
         else:
             self._screen.choices(view.reply)
             self._render(0)
+
+    def _keep_place(self, reply: Reply) -> None:
+        """Keep what was cut as long as the listener wants to wait, whatever is said meanwhile."""
+        if reply.state != "paused":
+            if reply.resumes is None:
+                self._held = None
+        elif self._cut and self._cut.view.reply.state != "paused":
+            self._held = self._cut
+        self._cut = None
 
     def _show(self, sentences: tuple[str, ...], reply: Reply) -> None:
         """Without sound all is shown at once: everybody reads at their own pace."""
@@ -163,37 +219,64 @@ class Terminal:
         self._silent(sum(map(reading_s, sentences)))
 
     def _render(self, index: int) -> None:
-        """Have a sentence rendered; ``Speaker`` does so ahead, so mostly it is there already."""
-        run, view = self._run, self._spoken
-        self._aside(lambda: self._inbox.put(Rendered(run, index, self._audio(view, index))))
+        """Get a sentence; ``Speaker`` renders ahead, so mostly it is there already."""
+        reply, held = self._spoken.reply, self._held
+        if held and held.piece and index == reply.resumes and held.text == reply.sentences[index]:
+            self._held = None
+            self._arrived(index, 0, held.piece, held.start_s)
+        else:
+            self._fetch(index, 0)
 
-    def _audio(self, view: View, index: int) -> bytes | None:
+    def _fetch(self, index: int, number: int) -> None:
+        run, view = self._run, self._spoken
+        self._aside(lambda: self._inbox.put(Rendered(run, index, number, self._audio(view, index, number))))
+
+    def _audio(self, view: View, index: int, number: int) -> Piece | None:
         try:
-            return self._talks.audio(view.talk_id, view.turn_id, index)
+            return self._talks.audio(view.talk_id, view.turn_id, index, number)
         except GuideError as e:
             log.warning("sentence %d of turn %d is shown only: %s", index + 1, view.number, e)
         except Exception as e:
             unexpected(e)
         return None
 
-    def _say(self, index: int, wav: bytes | None) -> None:
-        self._index, reply = index, self._spoken.reply
-        text = reply.sentences[index]
-        self._screen.sentence(text)
+    def _arrived(self, index: int, number: int, piece: Piece | None, start_s: float = 0.0) -> None:
+        if piece and piece.next is not None:
+            self._fetch(index, piece.next)
+        if self._sounding:
+            return self._ahead.append(piece)
+        if number == 0:
+            self._index = index
+            self._screen.sentence(self._spoken.reply.sentences[index])
+        self._play(piece, start_s)
+
+    def _play(self, piece: Piece | None, start_s: float = 0.0) -> None:
+        self._piece = piece
         try:
-            length_s = None if wav is None else self._player.play(
-                wav, reply.loudness_db, partial(self._inbox.put, PlaybackEnded(self._run)))
+            length_s = piece and self._player.play(
+                piece.speech.wav, self._spoken.reply.loudness_db,
+                partial(self._inbox.put, PlaybackEnded(self._run)), start_s)
         except AudioError as e:
-            log.warning("sentence %d is shown only: %s", index + 1, e)
-            length_s = None
+            log.warning("sentence %d is shown only: %s", self._index + 1, e)
+            self._piece = length_s = None
         except DeviceError as e:
             return self._lost(LOUDSPEAKER, str(e))
-        if length_s is None:
-            self._speaking("")
-            self._wait(reading_s(text), self._said)
+        self._sounding = length_s is not None
+        self._speaking(self._sounding)
+        if not self._sounding:
+            return self._wait(reading_s(self._spoken.reply.sentences[self._index]), self._said)
+        self._began, self._length_s = self._now() - start_s, start_s + length_s
+        self._wait(length_s + OVERDUE_S, self._overdue)
+
+    def _played(self) -> None:
+        """A piece is over; the next one is there, or comes, or the sentence is over."""
+        self._sounding = False
+        if self._ahead:
+            self._play(self._ahead.popleft())
+        elif self._piece.next is not None:
+            self._timer = None
         else:
-            self._speaking(text)
-            self._wait(length_s + OVERDUE_S, self._overdue)
+            self._said()
 
     def _said(self) -> None:
         """A sentence is over; what follows is a pause or the listener's turn."""
@@ -210,9 +293,24 @@ class Terminal:
         """Silence, now."""
         if self._player:
             self._player.stop()
+        if self._spoken:
+            self._cut = Cut(self._spoken, self._index, self._piece, self._goes_on_s())
         self._run += 1
-        self._spoken, self._timer = None, None
-        self._speaking("")
+        self._spoken, self._timer, self._piece, self._sounding = None, None, None, False
+        self._index = 0
+        self._ahead.clear()
+        self._speaking(False)
+
+    def _goes_on_s(self) -> float:
+        """Where the piece that was cut goes on: at the beginning of the word, or a little before."""
+        if self._piece is None:
+            return 0.0
+        at_s = min(self._now() - self._began, self._length_s)
+        begun = [when for _, when in self._piece.speech.marks if when <= at_s]
+        return begun[-1] if begun else max(0.0, at_s - BACK_S)
+
+    def _interrupted(self) -> Speaking | None:
+        return self._cut and Speaking(self._cut.view.turn_id, self._cut.index)
 
     def _quiet(self) -> None:
         """The listener's hand is on the keys: neither speak nor take what was being said."""
@@ -220,15 +318,16 @@ class Terminal:
         if self._hearer:
             self._hearer.forget()
 
-    def _speaking(self, text: str) -> None:
+    def _speaking(self, aloud: bool) -> None:
         if self._hearer:
-            self._hearer.speaking = text
+            self._hearer.speaking = Speaking(self._spoken.turn_id, self._index) if aloud else None
 
     # --- waiting for the listener ----------------------------------------------------------------
 
     def _silent(self, reading_s: float = 0.0) -> None:
+        self._spoken = None
         self._hush()
-        still = self._view.reply.state in ("paused", "waiting")
+        still = self._view.reply.state in STILL
         self._screen.lamp("paused" if still else "listening" if self._hearer else "keys")
         self._await_listener(reading_s)
 

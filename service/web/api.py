@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 import re
@@ -15,7 +16,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from service.errors import AudioError, BadRequest, GuideError, NotFound
 from service.listening import Listening
 from service.speech.audio import read_pcm
-from service.talks import Talks, View
+from service.talks import Speaking, Talks, View
 
 log = logging.getLogger(__name__)
 PREFIX = "/api/v1"
@@ -32,9 +33,10 @@ def description() -> dict:
     return yaml.safe_load(Path(__file__).with_name("openapi.yaml").read_text(encoding="utf-8"))
 
 
-def reply_json(view: View, listening: bool) -> dict:
+def reply_json(view: View, talks: Talks, listening: bool) -> dict:
     """A turn's answer in the form of the API."""
     reply, base = view.reply, f"{PREFIX}/sessions/{view.talk_id}/turns/{view.turn_id}/audio"
+    voice, voice_label = talks.voice(reply.voice)
     return {
         "session": view.talk_id, "turn_id": view.turn_id, "number": view.number,
         "node": reply.node, "title": reply.title, "state": reply.state,
@@ -42,7 +44,9 @@ def reply_json(view: View, listening: bool) -> dict:
         "sentences": [{"text": t, "audio": f"{base}/{i}"} for i, t in enumerate(reply.sentences)],
         "shown": list(reply.shown),
         "choices": [{"key": c.key, "label": c.label} for c in reply.choices],
-        "pace_cpm": reply.pace_cpm, "loudness_db": reply.loudness_db,
+        "resumes": reply.resumes, "pace_cpm": reply.pace_cpm, "loudness_db": reply.loudness_db,
+        "voice": voice, "voice_label": voice_label,
+        "likes": {"voice": reply.voice, "pace_cpm": reply.own_pace_cpm, "loudness_db": reply.loudness_db},
         "hint_after_s": reply.hint_after_s, "listening": listening,
     }
 
@@ -79,14 +83,15 @@ def register_errors(app: Flask, talks: Talks) -> None:
 def create_api(talks: Talks, listening: Listening) -> Blueprint:
     """The blueprint of the API."""
     api = Blueprint("api", __name__, url_prefix=PREFIX)
-    body = Draft202012Validator({"$ref": "#/components/schemas/TurnInput", **description()})
+    turn_input, likes_input = _validator("TurnInput"), _validator("Likes")
 
     def answer(view: View, status: int = 200):
-        return jsonify(reply_json(view, listening.available)), status
+        return jsonify(reply_json(view, talks, listening.available)), status
 
     @api.post("/sessions")
     def open_session():
-        return answer(talks.open(), 201)
+        likes = _json_body(likes_input) if request.content_length else {}
+        return answer(talks.open(**likes), 201)
 
     @api.get("/sessions/<session>")
     def get_session(session: str):
@@ -101,26 +106,31 @@ def create_api(talks: Talks, listening: Listening) -> Blueprint:
     def post_turn(session: str):
         if request.mimetype.startswith("audio/"):
             return answer(_audio_turn(talks, listening, session))
-        given = _json_body(body)
-        turn_id = given["turn_id"]
-        if "key" in given:
-            return answer(talks.press(session, turn_id, given["key"]))
-        if "text" in given:
-            return answer(talks.say(session, turn_id, given["text"]))
-        event = talks.silence if given["event"] == "silence" else talks.rejoin
-        return answer(event(session, turn_id))
+        return answer(_json_turn(talks, session, _json_body(turn_input)))
 
     @api.get("/sessions/<session>/turns/<turn>/audio/<int:index>")
     def get_audio(session: str, turn: str, index: int):
-        wav = talks.audio(session, turn, index)
-        # The same turn's sentence never changes, but it is the listener's own: no shared cache.
-        return Response(wav, mimetype="audio/wav", headers={"Cache-Control": "private, max-age=3600"})
+        piece = talks.audio(session, turn, index, request.args.get("piece", 0, int))
+        # In no cache: a family's voice can be deleted for good, and every turn has its own addresses.
+        headers = {"Cache-Control": "no-store",
+                   "Speech-Marks": " ".join(f"{at}:{when:.3f}" for at, when in piece.speech.marks)}
+        if piece.next is not None:
+            headers["Speech-Next"] = str(piece.next)
+        return Response(piece.speech.wav, mimetype="audio/wav", headers=headers)
+
+    @api.get("/voices")
+    def get_voices():
+        return jsonify({"voices": [dataclasses.asdict(voice) for voice in talks.voices()]})
 
     @api.get("/openapi.json")
     def get_description():
         return jsonify(description())
 
     return api
+
+
+def _validator(schema: str) -> Draft202012Validator:
+    return Draft202012Validator({"$ref": f"#/components/schemas/{schema}", **description()})
 
 
 def _json_body(validator: Draft202012Validator) -> dict:
@@ -139,10 +149,26 @@ def _json_body(validator: Draft202012Validator) -> dict:
         # Not the library's own message: it quotes the body.
         place = ".".join(map(str, error.absolute_path)) or "body"
         raise BadRequest(f"{place}: breaks the rule {error.validator}")
-    # Python's $ lets a line end through, JSON Schema's does not.
-    if not _TURN_ID.fullmatch(given["turn_id"]):
-        raise BadRequest("turn_id: breaks the rule pattern")
     return given
+
+
+def _json_turn(talks: Talks, session: str, given: dict) -> View:
+    turn_id, speaking = given["turn_id"], given.get("speaking")
+    # Python's $ lets a line end through, JSON Schema's does not.
+    if not _TURN_ID.fullmatch(turn_id):
+        raise BadRequest("turn_id: breaks the rule pattern")
+    cut = speaking and Speaking(**speaking)
+    match given:
+        case {"key": key}:
+            return talks.press(session, turn_id, key, cut)
+        case {"text": text}:
+            return talks.say(session, turn_id, text, cut)
+        case {"event": "silence"}:
+            return talks.silence(session, turn_id)
+        case {"event": "rejoin"}:
+            return talks.rejoin(session, turn_id)
+        case {"event": command}:
+            return talks.command(session, turn_id, command, cut)
 
 
 def _audio_turn(talks: Talks, listening: Listening, session: str) -> View:

@@ -17,7 +17,7 @@ from service.errors import BadRequest, GuideError, NotFound
 from service.listening import Listening
 from service.speech.ear import Heard, SpeechBegan
 from service.speech.recognizer import Hearing
-from service.talks import Talks, new_id
+from service.talks import Speaking, Talks, new_id
 from service.web.api import PREFIX, error_json, reply_json
 
 log = logging.getLogger(__name__)
@@ -66,9 +66,9 @@ class _Connection:
 
     def __init__(self, talks: Talks, listening: Listening, pool: ThreadPoolExecutor, send):
         self._talks, self._listening, self._pool, self._send = talks, listening, pool, send
-        self._speaking = ""
-        """What the page is playing; empty while it is silent."""
-        self._beside = ""
+        self._speaking: Speaking | None = None
+        """What the page is playing; None while it is silent."""
+        self._beside: Speaking | None = None
         """What it was playing when the utterance began."""
 
     async def open(self, talk_id: str) -> None:
@@ -95,10 +95,11 @@ class _Connection:
             message = json.loads(text)
             kind = message["type"]
             if kind == "speaking":
-                self._speaking = await self._in_pool(
-                    self._talks.sentence, self._talk_id, str(message["turn_id"]), int(message["sentence"]))
+                speaking = Speaking(str(message["turn_id"]), int(message["sentence"]))
+                await self._in_pool(self._talks.sentence, self._talk_id, speaking.turn_id, speaking.sentence)
+                self._speaking = speaking
             elif kind == "silent":
-                self._speaking = ""
+                self._speaking = None
             elif kind == "forget":
                 if self._stream.forget():
                     await self.tell(type="nothing")
@@ -127,8 +128,8 @@ class _Connection:
         if view is None:
             await self.tell(type="nothing")
         else:
-            self._speaking = ""
-            await self.tell(type="turn", reply=reply_json(view, True))
+            self._speaking = None
+            await self.tell(type="turn", reply=reply_json(view, self._talks, True))
 
     async def _in_pool(self, function, *args):
         return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)

@@ -6,27 +6,27 @@
 """
 
 import argparse
+import dataclasses
 import hashlib
 import json
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
-import onnx
 import soundfile
 import soxr
 import yaml
-from kokoro_onnx import Kokoro
-from misaki.zh import ZHG2P
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
 sys.path.insert(0, str(PROJECT))
 
+from service.content.live import LiveGuide  # noqa: E402
+from service.speech.audio import read_wav  # noqa: E402
+from service.speech.kokoro import MODEL, KokoroEngine  # noqa: E402
 from service.speech.models import ModelStore, load_catalog  # noqa: E402
+from service.speech.voice import spoken  # noqa: E402
 
-MODEL = "kokoro-82m-v1.0-int8"
 DONE = HERE / "rendered.json"
 FORMAT = 3
 """Raised when what this file does to every recording changes, so that all are made again."""
@@ -41,62 +41,31 @@ PAUSE_DB = -35.0
 DITHER_DBFS = -75.0
 PEAK = 0.9
 FRAME = RATE_HZ // 100
-DURATIONS = "/encoder/Clip_output_0"
-"""Inside the model: how long each token sounds."""
-FALSE_START_DB = 6.0
-"""Kokoro voices the pad before the text too, and short words are heard wrong with it. It is cut off
-when the voice falls by this much between the pad and the first phoneme."""
 
 
 class Speaker:
     """Kokoro with the voices of the model store."""
 
     def __init__(self, folder: Path) -> None:
-        self._styles = {
-            path.stem: np.fromfile(path, dtype="<f4").reshape(-1, 1, 256)
-            for path in (folder / "voices").glob("*.bin")
-        }
-        model = onnx.load(folder / "kokoro-v1.0.int8.onnx")
-        model.graph.node.append(onnx.helper.make_node("Identity", [DURATIONS], ["duration"]))
-        model.graph.output.append(
-            onnx.helper.make_tensor_value_info("duration", onnx.TensorProto.FLOAT, None))
-        with tempfile.TemporaryDirectory() as scratch:
-            onnx.save(model, f"{scratch}/model.onnx")
-            np.savez(f"{scratch}/voices.npz", **self._styles)
-            self._kokoro = Kokoro(f"{scratch}/model.onnx", f"{scratch}/voices.npz")
-            self._kokoro.voices.close()
-        self._phonemes = ZHG2P()  # version "1.1" is for the vocabulary of Kokoro v1.1-zh
+        self._engine = KokoroEngine(folder)
+        self._lexicon = LiveGuide(PROJECT / "prompts").current.lexicon
 
     def speak(self, text: str, voice: str, speed: float) -> np.ndarray:
-        """The speech as float32 at ``RATE_HZ``."""
-        phonemes, _ = self._phonemes(text)
-        speech, rate_hz, timings = self._kokoro.create_timed(
-            phonemes, voice=self._styles[voice], speed=speed, is_phonemes=True,
-            sentence_pause=0, clause_pause=0)
-        return without_false_start(soxr.resample(speech, rate_hz, RATE_HZ), timings[0].start)
+        """The speech as float32 at ``RATE_HZ``; ``voice`` and ``speed`` are Kokoro's own."""
+        said = spoken(text, self._lexicon)
+        _, wav = self._engine.ask({"text": said.text, "tokens": [dataclasses.astuple(t) for t in said.tokens],
+                                   "voice": voice, "speed": speed})
+        samples, rate_hz = read_wav(wav)
+        return soxr.resample(samples.astype(np.float32) / 32768, rate_hz, RATE_HZ)
+
+    def close(self) -> None:
+        """End the engine."""
+        self._engine.close()
 
 
 def frame_rms(samples: np.ndarray) -> np.ndarray:
     """RMS of each whole frame of 10 ms."""
     return np.sqrt((samples[: len(samples) // FRAME * FRAME].reshape(-1, FRAME) ** 2).mean(axis=1))
-
-
-def without_false_start(speech: np.ndarray, start_s: float) -> np.ndarray:
-    """The speech without the voiced pad, if that is apart from the first phoneme (at start_s)."""
-    level = 20 * np.log10(frame_rms(speech) + 1e-9)
-    start = round(start_s * 100)
-    early = max(0, start - 14)
-    if start <= early:
-        return speech
-    pad = early + int(level[early:start].argmax())
-    after = level[pad : start + 4]
-    if after.min() > level[pad] - FALSE_START_DB:
-        return speech
-    # The first frame of the dip, not the lowest: a consonant may lie in it.
-    dip = pad + int(np.argmax(after < after.min() + 3))
-    speech = speech[dip * FRAME :].copy()
-    speech[:FRAME] *= np.linspace(0, 1, FRAME)
-    return speech
 
 
 def gain(db: float) -> float:
@@ -169,6 +138,8 @@ def main() -> int:
         DONE.write_text(json.dumps(done, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         print(f"{name}: {len(sound) / RATE_HZ:.1f} s", flush=True)
     DONE.write_text(json.dumps(done, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    if speaker:
+        speaker.close()
     return 1 if blocked else 0
 
 

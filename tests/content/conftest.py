@@ -27,4 +27,4 @@ def unchanged_files_are_read_once():
 @pytest.fixture
 def prompts(tmp_path: Path) -> Path:
     """A copy of the shipped guide that a test may edit."""
-    return Path(shutil.copytree(PROMPTS, tmp_path / "prompts"))
+    return Path(shutil.copytree(PROMPTS, tmp_path / "prompts", ignore=shutil.ignore_patterns("voices")))

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from service.core.dialog import (LOUDNESS_DB, PACE_CPM, Ask, Fault, Key, Match, NoInput, NoMatch,
-                                 Rejoin, Session, Start, advance)
+from service.core.dialog import (LOUDNESS_DB, PACE_CPM, SLOWEST_CPM, Ask, Fault, Key, Match, NoInput,
+                                 NoMatch, Rejoin, Session, Start, Voice, advance, opening)
 from service.core.model import HELP, ROOT
 from service.core.understanding import Expectation
 
@@ -28,6 +28,13 @@ class Talk:
         for outcome in outcomes:
             outcome = Key(outcome) if isinstance(outcome, str) else outcome
             self.session, self.reply = advance(self.guide, self.session, outcome, self.today)
+        return self
+
+    def during(self, sentence, outcome):
+        """The outcome comes while this sentence of the last answer is spoken."""
+        outcome = Key(outcome) if isinstance(outcome, str) else outcome
+        cut = self.said[self.said.index(sentence):]
+        self.session, self.reply = advance(self.guide, self.session, outcome, self.today, cut)
         return self
 
     def hear(self, text):
@@ -157,6 +164,44 @@ def test_a_pause_lasts_until_the_listener_ends_it(talk):
     assert talk.reply.hint_after_s == 10
 
 
+STEP = "带上您的身份证，再带一张复印件。"
+"""A sentence in the middle of the answer to the keys 1, 1, 1."""
+PAUSE, RESUME, REPEAT = (Match(command=c) for c in ("pause", "resume", "repeat"))
+
+
+def test_after_a_pause_inside_an_answer_the_rest_is_told_from_the_sentence_that_was_cut(talk):
+    talk("1", "1", "1").during(STEP, PAUSE)
+    assert talk.said[0] == "好，我等您。" and talk.reply.resumes is None
+    talk(NoInput(), NoMatch(), RESUME)
+    assert talk.said == ("好，接着讲。", STEP, "好了按一。") and talk.reply.resumes == 1
+    assert talk.reply.step == (2, 7) and talk.session.held == ()
+
+
+def test_the_hash_goes_on_in_the_sentence_too(talk):
+    talk("1", "1", "1").during(STEP, PAUSE)("#")
+    assert talk.said[1] == STEP and talk.reply.resumes == 1 and talk.reply.pace_cpm == 180
+
+
+def test_who_asks_to_wait_again_and_again_loses_nothing(talk):
+    talk("1", "1", "1").during(STEP, PAUSE).during("好，我等您。", PAUSE)(RESUME)
+    assert talk.said[1:] == (STEP, "好了按一。")
+    talk.during("好，接着讲。", PAUSE)(RESUME)
+    assert talk.said == ("好，接着讲。", STEP, "好了按一。")
+    talk.during("好了按一。", PAUSE)(RESUME)
+    assert talk.said == ("好，接着讲。", "好了按一。")
+
+
+def test_where_nothing_was_cut_the_place_is_told_again(talk):
+    talk("1", "1", "1", PAUSE, RESUME)
+    assert talk.said[:2] == ("好，接着讲。", "第二步。") and talk.reply.resumes is None
+
+
+@pytest.mark.parametrize("between", [Rejoin(), Match(node="m2_med"), Key("1"), Key("7")], ids=repr)
+def test_what_was_cut_is_forgotten_when_something_else_was_told(talk, between):
+    talk("1", "1", "1").during(STEP, PAUSE)(between, PAUSE, RESUME)
+    assert talk.reply.resumes is None
+
+
 @pytest.mark.parametrize("revive", ["#", "9", Match(command="hello"), Match(command="resume"),
                                     Match(node="m5_hotline")])
 def test_a_pause_ends_by_key_or_voice(talk, revive):
@@ -205,6 +250,70 @@ def test_pace_and_loudness_have_limits_that_are_told(talk, command, field, scale
 
 def test_loudness_spans_at_least_eighteen_decibels():
     assert max(LOUDNESS_DB) - min(LOUDNESS_DB) >= 18
+
+
+def test_a_listener_s_likes_are_taken_as_far_as_they_can_be_chosen():
+    assert opening() == Session()
+    assert opening("xiaofang", 140, -7) == Session(voice="xiaofang", pace_cpm=140, loudness_db=-7)
+    odd = opening("", 9999, -9999)
+    assert (odd.pace_cpm, odd.loudness_db) == (max(PACE_CPM), min(LOUDNESS_DB))
+
+
+def test_another_voice_speaks_from_the_next_sentence_on(talk):
+    talk("1", "1", "1", Voice("xiaofang"))
+    assert talk.said[:2] == ("好，换这个声音讲。", "第二步。") and talk.reply.voice == "xiaofang"
+    assert talk("9").reply.voice == "xiaofang"
+    assert talk(Voice(None)).said[0] == "现在只有这一个声音。" and talk.reply.voice == "xiaofang"
+
+
+# --- saying it again ------------------------------------------------------------------------------
+
+def test_it_is_said_again_slower_and_the_next_time_slower_still(talk):
+    talk("1", "1", "1")
+    assert [talk("#").reply.pace_cpm for _ in range(3)] == [153, 130, 130]
+    assert talk.said[:2] == ("第二步。", STEP) and talk.reply.own_pace_cpm == 180
+    talk("1")
+    assert talk.reply.pace_cpm == 180 and talk("#").reply.pace_cpm == 153
+
+
+def test_silence_and_misunderstanding_do_not_make_it_quicker_again(talk):
+    talk("1", "1", "#", NoMatch(), "#")
+    assert talk.reply.pace_cpm == 130
+
+
+def test_nothing_is_said_too_slowly(talk):
+    talk("7", "7", "#", "#")
+    assert talk.reply.pace_cpm == SLOWEST_CPM and talk.reply.own_pace_cpm == min(PACE_CPM)
+
+
+def test_what_was_cut_is_said_again_from_that_sentence_on(talk):
+    talk("1", "1", "1").during(STEP, REPEAT)
+    assert talk.said == (STEP, "好了按一。") and talk.reply.pace_cpm == 153
+    talk.during(STEP, "#")
+    assert talk.said == (STEP, "好了按一。") and talk.reply.pace_cpm == 130
+
+
+@pytest.mark.parametrize("keys, cut, content", [
+    ("111", "好了按一。", STEP), ("", "直接说也行。", "怎么查社保，按一。"),
+    ("231", "还想听细一点，按一。", None)])
+def test_the_last_content_is_in_what_is_said_again_even_if_a_remark_was_cut(talk, keys, cut, content):
+    before = talk(*keys).said
+    talk.during(cut, "#")
+    assert (content or before[0]) in talk.said
+
+
+def test_the_content_that_was_told_last_is_in_what_is_said_again(guide):
+    for node in (n for n in guide.nodes.values() if not n.options):
+        parts = (node.say, *(s.sentences for s in node.steps), *node.more)
+        content, talk = {s.text for part in parts for s in part}, Talk(guide).ask(node.id)
+        for _ in range(len(node.steps) or len(node.more) + 1):
+            last = [text for text in talk.said if text in content][-1]
+            assert last in talk("#").said, node.id
+            talk("1")
+
+
+def test_the_age_of_the_guide_is_said_again_too(guide):
+    assert "有两处该重新核对了，讲到时我会先提醒您。" in Talk(guide).ask("m5_about")("#").said
 
 
 # --- silence --------------------------------------------------------------------------------------

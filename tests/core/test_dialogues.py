@@ -1,9 +1,9 @@
 """The golden dialogues of ``tests/dialogues``, played through understanding and dialogue.
 
 A play is a list of turns. A turn is what the listener does (``hears``: what the guide hears them
-say, ``presses``, ``silence``, ``rejoins``; nothing in the first turn, where the talk opens) and
-what must follow: ``guide`` (sentences in this order, others may stand between), ``not_guide``,
-``quiet``, ``at``, ``state``, ``step``, ``pace``, ``loudness``.
+say, ``presses``, ``silence``, ``rejoins``; nothing in the first turn, where the talk opens), perhaps
+``during`` which sentence of the guide's, and what must follow: ``guide`` (sentences in this order, others may stand between), ``only``
+(exactly these), ``not_guide``, ``quiet``, ``at``, ``state``, ``step``, ``pace``, ``loudness``.
 """
 
 import datetime
@@ -18,7 +18,7 @@ from service.core.understanding import Expectation
 PLAYS = sorted((Path(__file__).resolve().parents[1] / "dialogues").glob("*.yaml"))
 TODAY = datetime.date(2026, 11, 23)
 DEEDS = ("hears", "presses", "silence", "rejoins")
-CHECKS = ("guide", "not_guide", "quiet", "at", "state", "step", "pace", "loudness")
+CHECKS = ("guide", "only", "not_guide", "quiet", "at", "state", "step", "pace", "loudness")
 
 
 def outcome(turn: dict, session: Session, understanding):
@@ -45,6 +45,8 @@ def faults(turn: dict, reply: Reply) -> list[str]:
             rest = rest[rest.index(sentence) + 1:]
         else:
             found.append(f"not said (in this place): {sentence}")
+    if "only" in turn and list(reply.sentences) != turn["only"]:
+        found.append(f"not exactly said: {turn['only']}")
     found += [f"said: {s}" for s in turn.get("not_guide", ()) if s in reply.sentences]
     if turn.get("quiet", False) and reply.sentences:
         found.append("not quiet")
@@ -58,9 +60,10 @@ def faults(turn: dict, reply: Reply) -> list[str]:
 def test_dialogue(path, guide, understanding):
     play = yaml.safe_load(path.read_text(encoding="utf-8"))
     today = play.get("today", TODAY)
-    session, acted = Session(), []
+    session, reply, acted = Session(), None, []
     for number, turn in enumerate(play["turns"]):
-        session, reply = advance(guide, session, outcome(turn, session, understanding), today)
+        cut = reply.sentences[reply.sentences.index(turn["during"]):] if "during" in turn else ()
+        session, reply = advance(guide, session, outcome(turn, session, understanding), today, cut)
         acted.append(f"听的人: {[turn[d] for d in DEEDS if d in turn]}\n指南: {''.join(reply.sentences)}")
         assert not faults(turn, reply), f"{play['title']}, turn {number}\n" + "\n".join(
             [*faults(turn, reply), *acted])
@@ -71,7 +74,7 @@ def test_dialogue_is_well_formed(path):
     play = yaml.safe_load(path.read_text(encoding="utf-8"))
     assert play.keys() <= {"title", "today", "turns"} and play["title"] and len(play["turns"]) >= 2
     for number, turn in enumerate(play["turns"]):
-        assert turn.keys() <= {*DEEDS, *CHECKS}, turn
+        assert turn.keys() <= {*DEEDS, *CHECKS, "during"}, turn
         assert sum(deed in turn for deed in DEEDS) == (number > 0), turn
         assert any(check in turn for check in CHECKS), turn
 

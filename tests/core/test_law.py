@@ -28,14 +28,18 @@ LAYERS = {
     "talks": {"content", "core", "errors", "speech", "store"},
     "listening": {"core", "errors", "speech", "talks"},
     "settings": {"errors", "speech"},
-    "web": {"errors", "listening", "speech", "talks"},
+    "web": {"content", "errors", "listening", "speech", "talks"},
     "app": {"content", "errors", "listening", "settings", "speech", "store", "talks", "web"},
     "server": {"app", "errors", "settings"},
-    "commands": {"app", "content", "core", "errors", "listening", "settings", "speech", "talks"},
+    "commands": {"app", "content", "core", "errors", "listening", "settings", "speech", "talks",
+                 "voices"},
+    "voices": {"app", "content", "core", "errors", "settings", "speech"},
     "terminal": {"app", "content", "core", "errors", "listening", "settings", "speech", "talks"},
     "bench": {"app", "content", "core", "errors", "listening", "settings", "speech", "store",
               "talks"},
-    "__main__": {"app", "bench", "commands", "errors", "server", "settings", "speech", "terminal"},
+    "bench_voices": {"app", "bench", "content", "core", "errors", "settings", "speech"},
+    "__main__": {"app", "bench", "bench_voices", "commands", "errors", "server", "settings", "speech", "terminal",
+                 "voices"},
 }
 """Layer to the layers that it may import; within a layer everything may."""
 

@@ -5,11 +5,14 @@ import miniaudio
 import numpy as np
 import pytest
 
+from service.core.dialog import LOUDNESS_DB
 from service.errors import AudioError, DeviceError
-from service.speech.audio import RATE_HZ, write_wav
+from service.speech.audio import RATE_HZ, read_pcm, to_int16, write_wav
 from service.speech.device import (FADE_S, PERIOD_MS, PERIODS, PLAY_HZ, MiniaudioMicrophone,
-                                   MiniaudioPlayer, Track, loudened)
+                                   MiniaudioPlayer, Track, faded_in, loudened)
+from service.speech.sound import levelled, loudness_lufs
 from tests.fakes import FakeClock, FakeMicrophone, FakePlayer
+from tests.support import RECORDINGS
 
 NULL = [miniaudio.Backend.NULL]
 """A device without hardware that runs in real time."""
@@ -85,6 +88,16 @@ class TestPlayer:
         wait(LENGTH_S + 0.3)
         assert ends == ["new"]
 
+    def test_sound_begins_in_its_middle(self, player):
+        player, wait = player
+        ends = []
+        assert player.play(WAV, 0, lambda: ends.append(1), LENGTH_S - 0.1) == pytest.approx(0.1, abs=0.01)
+        wait(LENGTH_S - 0.05)
+        assert ends == [1]
+        assert player.play(WAV, 0, lambda: ends.append(2), LENGTH_S + 1) == 0
+        wait(0.2)
+        assert ends == [1, 2]
+
     def test_bytes_that_are_no_sound(self, player):
         with pytest.raises(AudioError):
             player[0].play(b"RIFF nothing", 0, lambda: None)
@@ -94,6 +107,13 @@ class TestPlayer:
         player[0].close()
         with pytest.raises(DeviceError):
             player[0].play(WAV, 0, lambda: None)
+
+
+def test_sound_that_begins_in_its_middle_does_not_click():
+    steady = np.full(PLAY_HZ, 10_000, np.int16)
+    steps = np.abs(np.diff(faded_in(steady).astype(int), prepend=0))
+    assert steps.max() < 100 and faded_in(steady)[-1] == 10_000
+    assert len(faded_in(steady[:5])) == 5 and len(faded_in(steady[:0])) == 0
 
 
 def test_silence_within_100_ms_of_stop(monkeypatch):
@@ -137,6 +157,16 @@ class TestLoudness:
         loud = loudened(tone(peak=0.9), 6)
         assert np.abs(loud.astype(int)).max() < 32767
         assert len(np.unique(loud[loud > 30_000])) > 10
+
+
+class TestRange:
+    @pytest.mark.parametrize("recording", ["ask_counter_xiaoxiao", "ask_counter_yunyang"])
+    def test_eighteen_decibels_really_come_out(self, recording):
+        speech = levelled(read_pcm(RECORDINGS / f"{recording}.opus").astype(np.float32) / 32768, RATE_HZ)
+        softest, loudest = (
+            loudness_lufs(loudened(to_int16(speech), db).astype(np.float32) / 32768, RATE_HZ)
+            for db in (min(LOUDNESS_DB), max(LOUDNESS_DB)))
+        assert loudest - softest >= 18
 
 
 class TestMicrophone:

@@ -49,7 +49,7 @@ DAMAGED = {**CONTENT, "conf/model.conf": b"--beam=99\n"}
 
 def entry(*sources: Source, name: str = NAME, optional: bool = False) -> ModelEntry:
     files = {n: ModelFile(hashlib.sha256(c).hexdigest(), len(c)) for n, c in CONTENT.items()}
-    return ModelEntry(name, "recognizer", optional, "Apache-2.0", "https://example.org",
+    return ModelEntry(name, "recognizer", optional, 0, "Apache-2.0", "https://example.org",
                       sum(map(len, CONTENT.values())), files, sources or (Source("disk"),))
 
 
@@ -333,7 +333,7 @@ INSTALL = textwrap.dedent("""
 
 def start_install(root: Path, url: str) -> subprocess.Popen:
     one = entry()
-    raw = {key: getattr(one, key) for key in ("name", "role", "optional", "licence", "homepage",
+    raw = {key: getattr(one, key) for key in ("name", "role", "optional", "memory_mb", "licence", "homepage",
                                               "size_bytes")}
     raw["files"] = {n: {"size": f.size, "sha256": f.sha256} for n, f in one.files.items()}
     raw["sources"] = [{"kind": "zip", "url": url, "take": {f"{NAME}/": ""}}, {"kind": "disk"}]
@@ -667,6 +667,24 @@ def test_install_without_names_takes_what_is_not_optional(two, root, capsys):
     assert capsys.readouterr().out.count("已装好") >= 4
 
 
+@pytest.mark.parametrize("roles, memory_mb, installed", [
+    (("recognizer", "voice"), 4000, [NAME, "speaker"]),
+    (("recognizer", "voice"), 1999, [NAME]),
+    (("recognizer",), 4000, [NAME]),
+])
+def test_a_voice_is_left_out_where_memory_is_short_or_nobody_wants_it(web, root, roles, memory_mb, installed):
+    needed, voice = entry(zip_source(web.url())), entry(zip_source(web.url()))
+    voice = replace(voice, name="speaker", role="voice", memory_mb=2000)
+    assert main(["install"], ModelStore(root, [needed, voice]), roles, memory_mb) == 0
+    assert sorted(p.name for p in root.iterdir()) == sorted(installed)
+    assert main(["verify"], ModelStore(root, [needed, voice]), roles, memory_mb) == 0
+
+
+def test_the_remedy_says_what_happens_without_the_model(root):
+    store = ModelStore(root, [entry(), replace(entry(), name="speaker", role="voice")])
+    assert "按键" in store.remedy(NAME) and "声音" in store.remedy("speaker")
+
+
 def test_verify_answers_with_its_exit_code(two, root, capsys):
     assert main(["verify"], two) == 1
     assert "按键和触摸" in capsys.readouterr().out
@@ -746,9 +764,9 @@ def test_missing_catalog_is_a_model_error(tmp_path):
         load_catalog(tmp_path / "catalog.yaml")
 
 
-def test_real_catalog_needs_only_the_recognizer_and_always_allows_a_copy_on_disk():
+def test_real_catalog_needs_recognizer_and_voice_and_always_allows_a_copy_on_disk():
     catalog = load_catalog(REAL_CATALOG)
-    assert [e.name for e in catalog if not e.optional] == ["vosk-model-small-cn-0.22"]
+    assert [e.role for e in catalog if not e.optional] == ["recognizer", "voice"]
     assert [s.kind for s in catalog[0].sources] == ["zip", "pypi", "disk"]
     assert all(e.sources[-1].kind == "disk" for e in catalog)
 

@@ -5,20 +5,18 @@ from flask.testing import FlaskClient
 
 from service.app import create_flask
 from service.listening import Listening
-from service.speech.cache import AudioCache
-from service.speech.voice import Pyttsx3Voice
 from service.store.database import open_database
 from service.store.talks import TalkStore
-from service.talks import Speaker, Talks
-from tests.support import edition, guide, hearing_edition, recognizer
+from service.talks import Talks
+from tests import support
+from tests.support import edition, hearing_edition, recognizer
 
 
 @pytest.fixture(scope="session")
 def talks(tmp_path_factory):
     """Talks over a real database with the real voice."""
     folder = tmp_path_factory.mktemp("web")
-    speaker = Speaker(Pyttsx3Voice(guide().lexicon), AudioCache(folder / "audio", 50_000_000))
-    speaker.use_guide(guide())
+    speaker = support.speaker(folder)
     engine = open_database(f"sqlite:///{folder / 'guide.db'}")
     yield Talks(SimpleNamespace(edition=edition()), TalkStore(engine), speaker)
     speaker.close()

@@ -11,7 +11,11 @@ import pytest
 import soundfile
 from flask.testing import FlaskClient
 
-from tests.support import wav
+from service.speech.speaker import Piece
+from service.speech.voices import Voices
+from service.talks import Talks
+from tests.fakes import record_family
+from tests.support import guide, wav
 
 API = "/api/v1"
 PRIVATE = "我身份证号是四三零四二二"
@@ -142,6 +146,62 @@ def test_a_closed_session_takes_nothing_more_and_can_be_closed_again(client: Fla
     assert turn(client, opened(client), key="1")["node"] == "m1"
 
 
+def test_a_sentence_that_was_cut_is_resumed_and_said_again_slower(client: FlaskClient):
+    session = opened(client)
+    told = turn(client, session, text="去大厅窗口查")
+    cut = {"turn_id": told["turn_id"], "sentence": 2}
+    assert turn(client, session, event="pause", speaking=cut)["state"] == "paused"
+    resumed = turn(client, session, event="resume")
+    assert resumed["resumes"] == 1
+    assert [s["text"] for s in resumed["sentences"][1:]] == [s["text"] for s in told["sentences"][2:]]
+    again = turn(client, session, key="#", speaking={"turn_id": resumed["turn_id"], "sentence": 1})
+    assert again["sentences"][0]["text"] == told["sentences"][2]["text"]
+    assert again["pace_cpm"] == 153 and again["likes"]["pace_cpm"] == 180
+
+
+def test_a_new_talk_is_opened_as_the_listener_liked_the_last_one(client: FlaskClient):
+    session = opened(client)
+    for key in "766":
+        liked = turn(client, session, key=key)["likes"]
+    answer = client.post(f"{API}/sessions", json=liked)
+    assert answer.status_code == 201
+    assert answer.json["likes"] == liked == {"voice": "", "pace_cpm": 160, "loudness_db": -14}
+    assert (answer.json["pace_cpm"], answer.json["loudness_db"]) == (160, -14)
+
+
+def test_an_unknown_voice_is_the_usual_one(client: FlaskClient):
+    usual = client.post(f"{API}/sessions").json
+    odd = client.post(f"{API}/sessions", json={"voice": "nobody-s"}).json
+    assert odd["voice"] == usual["voice"] and odd["voice_label"] == usual["voice_label"]
+
+
+@pytest.mark.parametrize("likes", [{"voice": 5}, {"pace_cpm": "fast"}, {"colour": PRIVATE}, [], {"loudness_db": 1e9}])
+def test_likes_that_are_none_are_refused(client: FlaskClient, likes):
+    assert_refused(client.post(f"{API}/sessions", json=likes), 400, "bad_request")
+
+
+def test_the_voices_are_listed_and_the_next_one_speaks(client: FlaskClient, talks: Talks, tmp_path, monkeypatch):
+    record_family(tmp_path / "voices", ("您好，这里是衡阳社保查询指南。",))
+    voices = Voices(tmp_path / "none", tmp_path / "voices", guide().lexicon)
+    monkeypatch.setattr(talks._speaker, "voices", voices)
+    listed = client.get(f"{API}/voices").json["voices"]
+    assert listed == [{"id": "xiaofang", "label": "孙女小芳", "kind": "family"}]
+    changed = turn(client, opened(client), event="voice")
+    assert (changed["voice"], changed["voice_label"]) == ("xiaofang", "孙女小芳")
+    greeting = client.post(f"{API}/sessions", json=changed["likes"]).json["sentences"][0]
+    answer = client.get(greeting["audio"])
+    assert answer.headers["Speech-Marks"].startswith("0:0.000 2:0.667 4:1.333") and "Speech-Next" not in answer.headers
+    voices.close()
+
+
+def test_pieces_of_a_sentence_say_which_one_follows(client: FlaskClient, talks: Talks, monkeypatch):
+    address = client.post(f"{API}/sessions").json["sentences"][0]["audio"]
+    whole = talks.audio(*address.split("/")[4:7:2], 0)
+    monkeypatch.setattr(talks, "audio", lambda *at: Piece(whole.speech, at[-1] + 1 if at[-1] < 2 else None))
+    answers = [client.get(address, query_string={"piece": n}) for n in range(3)]
+    assert [a.headers.get("Speech-Next") for a in answers] == ["1", "2", None]
+
+
 # --- what cannot be taken -----------------------------------------------------------------------
 
 def test_an_unknown_session_is_not_found(client: FlaskClient):
@@ -164,6 +224,9 @@ BAD_TURNS = {
     "two digits": {"key": "10"}, "a letter": {"key": "a"}, "no key": {"key": ""}, "a number": {"key": 5},
     "a list of keys": {"key": ["1"]}, "null": {"key": None}, "a full-width digit": {"key": "１"},
     "no text": {"text": ""}, "a text that is a number": {"text": 5}, "an unknown event": {"event": "sleep"},
+    "speaking nothing": {"key": "1", "speaking": {}}, "speaking a word": {"key": "1", "speaking": "好"},
+    "speaking before the first": {"key": "1", "speaking": {"turn_id": "a", "sentence": -1}},
+    "speaking alone": {"speaking": {"turn_id": "a", "sentence": 0}},
     "nothing": {}, "two things": {"key": "1", "text": PRIVATE}, "something unknown": {"shout": PRIVATE},
     "no turn id": {"turn_id": None, "key": "1"}, "an empty turn id": {"turn_id": "", "key": "1"},
     "a path as turn id": {"turn_id": "../../etc", "key": "1"}, "a long turn id": {"turn_id": "a" * 65, "key": "1"},

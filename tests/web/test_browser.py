@@ -1,15 +1,20 @@
 """The kiosk page in a real Chromium whose microphone is a recording."""
 
+import base64
 import os
 import shutil
 import wave
 from urllib.request import urlopen
 
+import numpy as np
 import pytest
 
-from service.speech.audio import RATE_HZ, duration_s, read_pcm
+from service.core.dialog import LOUDNESS_DB
+from service.speech.audio import RATE_HZ, duration_s, read_pcm, write_wav
+from service.speech.sound import levelled, loudness_lufs
 from tests.running import RunningService
-from tests.support import RECORDINGS, recognizer
+from tests.fakes import record_family
+from tests.support import RECORDINGS, guide, recognizer
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 if os.environ.get("REQUIRE_BROWSER") != "1":
@@ -47,7 +52,7 @@ def speech(tmp_path, service):
 @pytest.fixture
 def service(tmp_path):
     recognizer()
-    service = RunningService(tmp_path).start()
+    service = RunningService(tmp_path, VOICE="light").start()
     yield service
     service.stop()
 
@@ -75,6 +80,54 @@ def open_page(playwright):
     yield open_page
     for browser in browsers:
         browser.close()
+
+
+GREETING = tuple(s.text for s in guide().nodes["root"].say)
+CHANGED = "好，换这个声音讲。"
+SPY = """
+  window.sounds = [];
+  const { start, stop } = AudioBufferSourceNode.prototype;
+  AudioBufferSourceNode.prototype.start = function (when, from = 0) {
+    this.seen = { began: performance.now() / 1000, from, length: this.buffer.duration, stopped: null };
+    sounds.push(this.seen);
+    return start.call(this, when, from);
+  };
+  AudioBufferSourceNode.prototype.stop = function (when) {
+    this.seen.stopped ??= performance.now() / 1000;
+    return stop.call(this, when);
+  };
+"""
+"""Writes down every sound of the page: when it began, from where, how long it is, when it was stopped."""
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory):
+    """A service with a family's voice, in which the length of every sentence is known."""
+    folder = tmp_path_factory.mktemp("family")
+    record_family(folder / "voices", (*GREETING, CHANGED))
+    service = RunningService(folder, VOICE="light")
+    try:
+        yield service.start()
+    finally:
+        service.stop()
+
+
+@pytest.fixture
+def listens(open_page, family):
+    """Opens the page of somebody who chose the family's voice, or nobody's."""
+    def listens(likes=None):
+        page = open_page(f"{family.url}/static/favicon.svg")
+        page.evaluate("likes => likes && localStorage.setItem('likes', JSON.stringify(likes))", likes)
+        page.add_init_script(SPY)
+        page.goto(family.url)
+        page.click("#start")
+        return page
+    return listens
+
+
+def length_s(text, pace_cpm=180):
+    """Of a sentence in the family's voice."""
+    return len(text) * 60 / pace_cpm
 
 
 def reads(page, text):
@@ -140,8 +193,8 @@ def test_everything_is_large_and_within_the_screen(service, open_page, width, he
     has(page, '#choices button[data-key="5"]')
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= width
-    boxes = [b.bounding_box() for b in page.query_selector_all("#choices button, #keypad button")]
-    assert len(boxes) == 17
+    boxes = [b.bounding_box() for b in page.query_selector_all("#choices button, #keypad button, #pause")]
+    assert len(boxes) == 18
     assert all(b["width"] >= 60 and b["height"] >= 60 for b in boxes), "targets of at least 60 px (MIIT)"
     sizes = page.eval_on_selector_all("#caption *, #choices button", "all => all.map(e => parseFloat(getComputedStyle(e).fontSize))")
     assert min(sizes) >= 24, "body text of at least 24 px"
@@ -154,3 +207,190 @@ def test_a_reader_of_the_screen_hears_the_reply_once_and_can_name_every_button(s
     assert page.get_attribute("#caption", "aria-live") == "polite"
     for button in page.get_by_role("button").all():
         assert button.inner_text().strip() or button.get_attribute("aria-label")
+
+
+# --- pace, loudness, words, voices ---------------------------------------------------------------
+
+@pytest.mark.parametrize("button", [True, False], ids=["button", "space bar"])
+def test_it_stops_in_the_middle_of_a_sentence_and_goes_on_there(listens, button):
+    page = listens({"voice": "xiaofang"})
+    toggle = (lambda: page.click("#pause")) if button else (lambda: page.keyboard.press(" "))
+    has(page, 'body[data-playing="1"]')
+    page.wait_for_timeout(2500)
+    toggle()
+    has(page, 'body[data-state="paused"]')
+    reads(page, "好，我等您。")
+    assert page.inner_text("#pause-text") == "接着讲"
+    page.wait_for_timeout(500)
+    toggle()
+    has(page, 'body[data-state="menu"][data-playing="1"]')
+    assert page.inner_text("#pause-text") == "停一下"
+    assert page.inner_text("#caption p.now") == GREETING[1], "the very sentence goes on"
+    cut, resumed = [s for s in page.evaluate("sounds") if abs(s["length"] - length_s(GREETING[1])) < 0.1]
+    stopped_at_s = cut["stopped"] - cut["began"]
+    assert 2 < stopped_at_s < length_s(GREETING[1]) and cut["from"] == 0
+    # It goes on at the beginning of the word that was cut; a word is two characters here.
+    assert 0 <= stopped_at_s - resumed["from"] < length_s("两字") + 0.15
+    assert page.faults == []
+
+
+def test_who_reloads_the_page_hears_the_place_again(listens):
+    page = listens({"voice": "xiaofang"})
+    has(page, 'body[data-playing="1"]')
+    page.keyboard.press(" ")
+    has(page, 'body[data-state="paused"]')
+    page.reload()
+    reads(page, "刚才断了一下")
+    page.keyboard.press(" ")
+    reads(page, "好，接着讲。")
+    assert "怎么查社保，按一。" in page.inner_text("#caption")
+
+
+def test_what_is_said_again_comes_slower_and_then_slower_still(listens):
+    page = listens({"voice": "xiaofang"})
+    has(page, 'body[data-playing="1"]')
+    for pace_cpm in (153, 130):
+        with page.expect_response("**/turns") as answer:
+            page.keyboard.press("#")
+        assert answer.value.json()["pace_cpm"] == pace_cpm
+        assert answer.value.json()["sentences"][0]["text"] == GREETING[1], "from the sentence that was cut"
+        page.wait_for_function("length => sounds.some(s => Math.abs(s.length - length) < 0.1)",
+                               arg=length_s(GREETING[1], pace_cpm))
+        page.wait_for_timeout(500)
+    with page.expect_response("**/turns") as answer:
+        page.keyboard.press("2")
+    assert answer.value.json()["pace_cpm"] == 180
+
+
+def test_the_word_being_spoken_is_marked_and_the_text_left_alone(listens):
+    page = listens({"voice": "xiaofang"})
+    has(page, 'body[data-playing="0"]')
+    page.evaluate("""() => {
+      window.changes = 0;
+      window.words = [];
+      new MutationObserver((seen) => { changes += seen.length; })
+        .observe(document.getElementById('caption'), { childList: true, characterData: true, subtree: true });
+      const set = CSS.highlights.set.bind(CSS.highlights);
+      CSS.highlights.set = (name, marked) => {
+        words.push([...marked].join());
+        return set(name, marked);
+      };
+    }""")
+    page.wait_for_function("() => words.includes('养老')")
+    words = page.evaluate("words")
+    assert words[words.index("钱交"):][:4] == ["钱交", "了没", "有", "养老"]
+    assert page.evaluate("CSS.highlights.has('word')")
+    assert page.evaluate("changes") == 0, "a screen reader would say it again"
+    page.keyboard.press(" ")
+    has(page, 'body[data-state="paused"]')
+    assert not page.evaluate("CSS.highlights.has('word')"), "nothing is known of the words of this sentence"
+
+
+def test_without_highlights_nothing_is_marked_and_nothing_breaks(listens):
+    page = listens()
+    page.add_init_script("delete window.Highlight; delete CSS.highlights;")
+    page.evaluate("localStorage.setItem('likes', JSON.stringify({ voice: 'xiaofang' })); sessionStorage.clear()")
+    page.reload()
+    page.click("#start")
+    has(page, 'body[data-playing="1"]')
+    assert page.inner_text("#caption p.now") == GREETING[1]
+    assert page.faults == []
+
+
+def test_another_voice_is_chosen_heard_and_remembered(listens):
+    page = listens()
+    for _ in range(3):  # round and round, past the voices that ship
+        page.wait_for_timeout(500)
+        before = page.inner_text("#voice-name")
+        page.click("#voice")
+        page.wait_for_function("before => document.getElementById('voice-name').textContent !== before", arg=before)
+        if page.inner_text("#voice-name") == "孙女小芳":
+            break
+    assert page.inner_text("#voice") == "换个声音 孙女小芳"
+    page.wait_for_function("length => Math.abs(sounds.at(-1).length - length) < 0.1", arg=length_s(CHANGED))
+    page.keyboard.press("7")
+    reads(page, "好，我讲慢一点。")
+    page.evaluate("sessionStorage.clear()")
+    page.reload()
+    page.click("#start")
+    page.wait_for_function("length => sounds.length && Math.abs(sounds[0].length - length) < 0.1",
+                           arg=length_s(GREETING[0], 160))
+    assert page.inner_text("#voice-name") == "孙女小芳"
+
+
+def test_likes_that_the_service_refuses_do_not_keep_anybody_out(listens):
+    page = listens({"voice": 5, "colour": "green"})
+    has(page, 'body[data-node="root"][data-playing]')
+
+
+PLAY = """async ({ sentences, pace_cpm, wav }) => {
+  const { Player } = await import('/static/player.js');
+  const bytes = Uint8Array.from(atob(wav), (c) => c.charCodeAt(0));
+  const asked = [];
+  const fetched = async (address, signal, piece) => {
+    asked.push(`${address}/${piece}`);
+    const next = piece + 1 < sentences[address] ? piece + 1 : null;
+    return { encoded: bytes.slice().buffer, marks: [], next };
+  };
+  const begun = [];
+  await new Promise((end) => {
+    const player = new Player(fetched, { sentence: (i) => begun.push(i), word() {}, pause() {}, end, unreachable: end });
+    const reply = { pace_cpm, loudness_db: 0, resumes: null,
+                    sentences: Object.keys(sentences).map((audio) => ({ text: audio, audio })) };
+    player.unlock().then(() => player.play(reply));
+  });
+  return { asked, begun, sounds };
+}"""
+
+
+def gaps_s(sounds):
+    return [b["began"] - a["began"] - a["length"] for a, b in zip(sounds, sounds[1:])]
+
+
+def plays(page, sentences, pace_cpm=180):
+    wav = write_wav(np.full(round(0.5 * RATE_HZ), 1000, np.int16), RATE_HZ)
+    return page.evaluate(PLAY, {"sentences": sentences, "pace_cpm": pace_cpm,
+                                "wav": base64.b64encode(wav).decode()})
+
+
+@pytest.fixture
+def bench(open_page, family):
+    """A page without the guide, on the same site."""
+    page = open_page(f"{family.url}/api/v1/openapi.json")
+    page.evaluate(f"() => {{ {SPY} }}")
+    return page
+
+
+def test_pieces_of_a_sentence_are_played_without_a_pause(bench):
+    played = plays(bench, {"a": 3, "b": 1})
+    assert played["asked"] == ["a/0", "a/1", "a/2", "b/0"] and played["begun"] == [0, 1]
+    *within, between = gaps_s(played["sounds"])
+    assert max(within) < 0.2 < 0.35 < between
+
+
+def test_pauses_between_sentences_grow_with_slowness(bench):
+    slow, quick = ([gaps_s(plays(bench, {"a": 1, "b": 1}, pace)["sounds"][-2:])[0]] for pace in (110, 260))
+    assert slow[0] > quick[0] + 0.2
+
+
+def test_eighteen_decibels_really_come_out(bench):
+    speech = levelled(read_pcm(RECORDINGS / "ask_counter_yunyang.opus").astype(np.float32) / 32768, RATE_HZ)
+    heard = bench.evaluate("""async ({ rate, stages, pcm }) => {
+      const { limiter } = await import('/static/player.js');
+      const samples = new Float32Array(Uint8Array.from(atob(pcm), (c) => c.charCodeAt(0)).buffer);
+      const rendered = async (db) => {
+        const context = new OfflineAudioContext(1, samples.length, rate);
+        const buffer = context.createBuffer(1, samples.length, rate);
+        buffer.copyToChannel(samples, 0);
+        const source = new AudioBufferSourceNode(context, { buffer });
+        const last = db > 0 ? limiter(context) : context.destination;
+        if (db > 0) last.connect(context.destination);
+        source.connect(new GainNode(context, { gain: 10 ** (db / 20) })).connect(last);
+        source.start();
+        return Array.from((await context.startRendering()).getChannelData(0));
+      };
+      return Promise.all(stages.map(rendered));
+    }""", {"rate": RATE_HZ, "stages": LOUDNESS_DB, "pcm": base64.b64encode(speech.astype("<f4").tobytes()).decode()})
+    stages = [np.clip(np.array(samples, np.float32), -1, 1) for samples in heard]
+    loudness = [loudness_lufs(samples, RATE_HZ) for samples in stages]
+    assert loudness == sorted(loudness) and loudness[-1] - loudness[0] >= 18

@@ -130,10 +130,14 @@ def test_each_answer_to_many_calls_is_as_described(client: FlaskClient):
     session = first["session"]
     walk = [{"key": key} for key in "1111111123*9#0*64570"] + [
         {"text": t} for t in ("去大厅", "养老钱", "不是", "卡里的钱", "等一下", "继续", "天上有几颗星", "啊", "再见")]
-    walk += [{"event": e} for e in ("silence", "silence", "silence", "rejoin")]
+    walk += [{"event": e} for e in ("silence", "silence", "silence", "rejoin", "voice")]
+    walk += [{"event": "pause", "speaking": {"turn_id": "t0", "sentence": 1}}, {"event": "resume"}]
     states = {call("post", turns, {"turn_id": f"t{i}", **given}, session=session)["state"]
               for i, given in enumerate(walk)}
     assert states >= {"menu", "steps", "leaf", "ask", "paused", "waiting"}, "every state was met"
+    call("post", "/sessions", {"voice": "nobody-s", "pace_cpm": 150, "loudness_db": -3})
+    call("post", "/sessions", {"pace_cpm": "fast"})
+    call("get", "/voices")
     call("get", one, session=session)
     call("get", audio, session=session, turn=first["turn_id"], index=0)
     call("get", audio, session=session, turn=first["turn_id"], index=99)
@@ -149,7 +153,10 @@ def test_each_answer_to_many_calls_is_as_described(client: FlaskClient):
 
 @pytest.mark.parametrize("given, taken", [
     ({"turn_id": "a", "key": "1"}, True), ({"turn_id": "a", "text": "好"}, True),
-    ({"turn_id": "a", "event": "silence"}, True), ({"turn_id": "a", "key": 1}, False),
+    ({"turn_id": "a", "event": "silence"}, True), ({"turn_id": "a", "event": "pause"}, True),
+    ({"turn_id": "a", "key": "1", "event": "pause"}, False),
+    ({"turn_id": "a", "event": "resume", "speaking": {"turn_id": "a", "sentence": 0}}, True),
+    ({"turn_id": "a", "key": "#", "speaking": {"turn_id": "a"}}, False), ({"turn_id": "a", "key": 1}, False),
     ({"turn_id": "a"}, False), ({"key": "1"}, False), ({"turn_id": "a/b", "key": "1"}, False)], ids=json.dumps)
 def test_the_app_takes_exactly_the_turns_that_are_described(client: FlaskClient, given: dict, taken: bool):
     described = schema_of({"$ref": "#/components/schemas/TurnInput"}).is_valid(given)

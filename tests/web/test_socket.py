@@ -19,7 +19,7 @@ ANSWER_S = 30
 @pytest.fixture(scope="module")
 def service(tmp_path_factory):
     recognizer()
-    service = RunningService(tmp_path_factory.mktemp("socket")).start()
+    service = RunningService(tmp_path_factory.mktemp("socket"), VOICE="light").start()
     yield service
     service.stop()
 
@@ -145,7 +145,7 @@ def test_another_site_may_not_listen(service, talk):
 
 
 def test_the_service_stops_cleanly_while_somebody_listens(tmp_path):
-    service = RunningService(tmp_path).start()
+    service = RunningService(tmp_path, VOICE="light").start()
     try:
         microphone = Microphone(service, service.call("POST", "/sessions")["session"])
         microphone.until("ready")

@@ -41,10 +41,11 @@ export function newTurnId() {
 
 /**
  * Opens a talk.
+ * @param {{voice?: string, pace_cpm?: number, loudness_db?: number}} likes as in a Reply before
  * @returns {Promise<object>} the greeting, a Reply
  */
-export function openSession() {
-  return request('POST', 'sessions');
+export function openSession(likes) {
+  return request('POST', 'sessions', likes);
 }
 
 /**
@@ -58,7 +59,8 @@ export function getSession(session) {
 /**
  * Takes a turn. Sending the same turn_id again is safe.
  * @param {string} session
- * @param {{turn_id: string, key?: string, event?: string}} turn
+ * @param {{turn_id: string, key?: string, event?: string,
+ *   speaking?: {turn_id: string, sentence: number}}} turn speaking: what was cut off by it
  * @returns {Promise<object>} a Reply
  */
 export function takeTurn(session, turn) {
@@ -68,14 +70,23 @@ export function takeTurn(session, turn) {
 /**
  * @param {string} address as given in a sentence of a Reply
  * @param {AbortSignal} signal
- * @returns {Promise<ArrayBuffer>} an encoded sound
+ * @param {number} piece 0, or what `next` of the piece before says
+ * @returns {Promise<{encoded: ArrayBuffer, marks: [number, number][], next: number | null}>}
+ *   an encoded sound; (index of a word's first character, second) of its words if they are known;
+ *   the number of the piece of the same sentence that follows
  */
-export async function fetchAudio(address, signal) {
+export async function fetchAudio(address, signal, piece) {
   const limit = AbortSignal.any
     ? AbortSignal.any([signal, AbortSignal.timeout(AUDIO_TIMEOUT_MS)]) : signal;
-  const response = await reach(address, { signal: limit });
+  const response = await reach(piece ? `${address}?piece=${piece}` : address, { signal: limit });
   if (!response.ok) throw new Refused(response.status, {});
-  return response.arrayBuffer();
+  const marks = response.headers.get('Speech-Marks') ?? '';
+  const next = response.headers.get('Speech-Next');
+  return {
+    encoded: await response.arrayBuffer(),
+    marks: marks.split(' ').filter(Boolean).map((mark) => mark.split(':').map(Number)),
+    next: next === null ? null : Number(next),
+  };
 }
 
 /**

@@ -15,6 +15,8 @@ const LOUD_PEAK = 0.06;
 const JUST_NOW_MS = 1500;
 const GRACE_MS = 3000;
 const STILL = ['paused', 'waiting'];
+/** What nobody wished for in so many words is not kept while another turn is on its way. */
+const BY_ITSELF = ['silence', 'rejoin'];
 
 /** One talk after the other with whoever stands in front. */
 export class Conversation {
@@ -29,6 +31,10 @@ export class Conversation {
   #reply = null;
   /** The reply whose sentences are being spoken; may be older than the newest. */
   #spoken = null;
+  /** What of it was cut off, until something else is spoken. */
+  #cut = null;
+  /** What was cut off when the listener asked to wait. */
+  #held = null;
   /** The turn that is on its way; only one at a time, so that the order of presses is kept. */
   #busy = null;
   /** What was pressed while a turn was on its way. */
@@ -49,6 +55,7 @@ export class Conversation {
     this.#labels = labels;
     this.#player = new Player(fetchAudio, {
       sentence: (index, heard) => this.#onSentence(index, heard),
+      word: (from, to) => view.word(from, to),
       pause: () => view.rest(),
       end: () => this.#onSilent(),
       unreachable: () => this.#probe(),
@@ -94,20 +101,38 @@ export class Conversation {
    * @param {string} key
    */
   press(key) {
-    this.hush();
-    this.#hint.stop();
-    this.#listener.forget();
-    if (this.#offline && this.#busy) {
-      this.#view.notice(this.#labels.offline, 'offline');
-      return;
-    }
+    if (!this.#attend()) return;
     this.#view.pressed(key);
     this.#take({ key });
   }
 
+  /** Stops in the middle of the word, or goes on there. */
+  pauseOrResume() {
+    const resumes = STILL.includes(this.#reply?.state);
+    if (this.#attend()) this.#take({ event: resumes ? 'resume' : 'pause' });
+  }
+
+  /** Asks for another voice. */
+  changeVoice() {
+    if (this.#attend()) this.#take({ event: 'voice' });
+  }
+
   /** Silences the guide, now. */
   hush() {
-    if (this.#player.stop()) this.#onSilent();
+    const cut = this.#player.stop();
+    if (!cut) return;
+    this.#cut = cut;
+    this.#onSilent();
+  }
+
+  /** The listener's hand has the word. False if nothing can be done for it now. */
+  #attend() {
+    this.hush();
+    this.#hint.stop();
+    this.#listener.forget();
+    if (!this.#offline || !this.#busy) return true;
+    this.#view.notice(this.#labels.offline, 'offline');
+    return false;
   }
 
   // --- turns ------------------------------------------------------------------------------------
@@ -116,13 +141,14 @@ export class Conversation {
     if (this.#busy) return this.#keepForLater(input);
     if (!this.#session) return this.#openTalk();
     const turn = { turn_id: newTurnId(), ...input };
+    if (this.#cut) turn.speaking = { turn_id: this.#spoken.turn_id, sentence: this.#cut.index };
     const session = this.#session;
     await this.#alone(turn, () => takeTurn(session, turn));
   }
 
   #openTalk() {
     return this.#alone({}, async () => {
-      const reply = await openSession();
+      const reply = await openAsLiked();
       this.#adopt(reply);
       return reply;
     });
@@ -193,13 +219,15 @@ export class Conversation {
 
   #keepForLater(input) {
     // Pressed once more because nothing seemed to happen: that is not a second wish.
-    const again = input.key && input.key === this.#busy.key;
-    if (input.key && !again) this.#next = input;
+    const again = input.key === this.#busy.key && input.event === this.#busy.event;
+    if (!again && !BY_ITSELF.includes(input.event)) this.#next = input;
   }
 
   #adopt(reply) {
     this.#session = reply.session;
     this.#reply = null;
+    this.#cut = null;
+    this.#held = null;
     memory.session.set(reply.session);
     this.#listen(reply);
   }
@@ -217,6 +245,8 @@ export class Conversation {
     this.#reply = reply;
     this.#thinking = false;
     this.#view.show(reply);
+    this.#view.pausing(STILL.includes(reply.state));
+    memory.likes.set(reply.likes);
     if (superseded) this.hush();
     else if (reply.sentences.length) this.#speak(reply);
     // A reply that says nothing does not cut off what is being said.
@@ -233,8 +263,12 @@ export class Conversation {
   #speak(reply) {
     this.hush();
     this.#hint.stop();
+    const paused = reply.state === 'paused';
+    const held = paused && this.#spoken?.state !== 'paused' ? this.#cut : this.#held;
+    this.#held = paused ? held : null;
+    this.#cut = null;
     this.#spoken = reply;
-    this.#player.play(reply);
+    this.#player.play(reply, held);
   }
 
   #onSentence(index, heard) {
@@ -397,6 +431,17 @@ export class Conversation {
     if (this.#player.playing) return 'speaking';
     if (this.#thinking) return 'thinking';
     return STILL.includes(this.#reply?.state) ? 'paused' : 'listening';
+  }
+}
+
+/** A new talk, in the voice, at the pace and as loud as the listener had the last one. */
+async function openAsLiked() {
+  try {
+    return await openSession(memory.likes.get());
+  } catch (problem) {
+    if (!(problem instanceof Refused)) throw problem;
+    memory.likes.set({}); // written by something else, or by a version to come
+    return openSession({});
   }
 }
 

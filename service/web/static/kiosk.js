@@ -5,6 +5,7 @@ import { Debounce, keyOf } from './keys.js';
 import * as memory from './memory.js';
 import { View } from './view.js';
 
+const SPACE = ' ';
 const labels = JSON.parse(document.getElementById('labels').textContent);
 const view = new View(labels);
 const conversation = new Conversation(view, labels);
@@ -21,25 +22,30 @@ function press(key) {
   if (debounce.accepts(key)) conversation.press(key);
 }
 
+function pauseOrResume() {
+  if (debounce.accepts(SPACE)) conversation.pauseOrResume();
+}
+
 function onKeyDown(event) {
-  const key = keyOf(event);
+  const key = event.key === SPACE ? SPACE : keyOf(event);
   if (key === null || isForButton(event)) return;
   event.preventDefault();
   if (event.repeat) return;
-  if (conversation.started) press(key);
-  else start();
+  if (!conversation.started) start();
+  else if (key === SPACE) pauseOrResume();
+  else press(key);
 }
 
-/** Enter on a button activates the button and is not the key "#". */
+/** Enter or the space bar on a button activates the button and is none of the guide's keys. */
 function isForButton(event) {
-  return event.key === 'Enter' && Boolean(event.target.closest?.('button, a'));
+  return ['Enter', SPACE].includes(event.key) && Boolean(event.target.closest?.('button, a'));
 }
 
 function onPointerDown(event) {
   const key = keyButton(event)?.dataset.key;
   // The voice stops when the finger comes down; the press counts when it goes up, so that a
   // finger that came down by mistake can still be drawn away.
-  if (key && !debounce.isAgain(key)) conversation.hush();
+  if (key && !debounce.isAgain(key) || event.target.closest('#pause')) conversation.hush();
 }
 
 function onClick(event) {
@@ -51,9 +57,13 @@ function keyButton(event) {
   return event.target.closest('button[data-key]');
 }
 
-/** A tapped button must not keep the focus, or Enter on the number pad would press it again. */
+/** A tapped button must not keep the focus, or Enter or the space bar would press it again. */
 function leaveFocus(event) {
-  if (keyButton(event)) event.preventDefault();
+  if (event.target.closest('button')) event.preventDefault();
+}
+
+function changeVoice() {
+  if (debounce.accepts('voice')) conversation.changeVoice();
 }
 
 function toggleType() {
@@ -74,4 +84,6 @@ document.addEventListener('mousedown', leaveFocus);
 document.addEventListener('click', onClick);
 document.getElementById('start').addEventListener('click', start);
 document.getElementById('type-size').addEventListener('click', toggleType);
+document.getElementById('pause').addEventListener('click', pauseOrResume);
+document.getElementById('voice').addEventListener('click', changeVoice);
 goOn();

@@ -8,6 +8,14 @@ export const session = {
   set: (id) => write('sessionStorage', 'session', id),
 };
 
+/** How the listener at this device likes to be spoken to: voice, pace and loudness. */
+export const likes = {
+  /** @returns {{voice?: string, pace_cpm?: number, loudness_db?: number}} */
+  get: () => parsed(read('localStorage', 'likes')),
+  /** @param {object} likes of a reply */
+  set: (likes) => write('localStorage', 'likes', JSON.stringify(likes)),
+};
+
 /** Whether large type was chosen on this device. */
 export const largeType = {
   /** @returns {boolean} */
@@ -15,6 +23,16 @@ export const largeType = {
   /** @param {boolean} large */
   set: (large) => write('localStorage', 'type', large ? 'large' : null),
 };
+
+/** Something else may have written there: what is no object counts as nothing. */
+function parsed(text) {
+  try {
+    const value = JSON.parse(text);
+    return value && typeof value === 'object' && !Array.isArray(value) ? value : {};
+  } catch {
+    return {};
+  }
+}
 
 /** Even to mention a storage that is forbidden throws; so it is looked up inside the try. */
 function read(storage, name) {

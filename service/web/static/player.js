@@ -14,10 +14,31 @@ const FADE_S = 0.008;
 /** A sound card that went away never reports the end of a sound. */
 const OVERDUE_MS = 1500;
 const RESUME_MS = 600;
+/** Where the words are not known, a sentence goes on this much before the place where it was cut. */
+const BACK_S = 0.5;
+const WORD_ENDS = /[，、；：。？！…]/;
+
+/**
+ * A part of a sentence that is spoken without a break; mostly all of it.
+ * @typedef {object} Piece
+ * @property {AudioBuffer} sound
+ * @property {[number, number][]} marks (index of a word's first character, second) of each word
+ * @property {number | null} next number of the piece that follows
+ * @property {number} from second at which it begins to be played
+ */
+
+/**
+ * Where the voice was when it was cut off.
+ * @typedef {object} Cut
+ * @property {number} index of the sentence in its reply
+ * @property {{text: string, audio: string}} sentence
+ * @property {Piece | null} piece null if the sentence could not be heard; `from` is where to go on
+ */
 
 /**
  * @typedef {object} PlayerEvents
  * @property {(index: number, heard: boolean) => void} sentence a sentence begins; heard: it sounds
+ * @property {(from: number, to: number) => void} word the characters from..to are being spoken
  * @property {() => void} pause a sentence has ended and another one follows
  * @property {() => void} end the last sentence has ended
  * @property {() => void} unreachable a sound could not be fetched, the service is away
@@ -32,7 +53,7 @@ export class Player {
   #events;
 
   /**
-   * @param {(address: string, signal: AbortSignal) => Promise<ArrayBuffer>} fetchAudio
+   * @param {typeof import('./api.js').fetchAudio} fetchAudio
    * @param {PlayerEvents} events
    */
   constructor(fetchAudio, events) {
@@ -60,18 +81,24 @@ export class Player {
 
   /**
    * Plays a reply from its first sentence. Whatever was playing is stopped.
-   * @param {{sentences: {text: string, audio: string}[], pace_cpm: number, loudness_db: number}} reply
+   * @param {{sentences: {text: string, audio: string}[], pace_cpm: number, loudness_db: number,
+   *   resumes: number | null}} reply
+   * @param {Cut | null} [cut] where the sentence of `resumes` goes on
    */
-  async play(reply) {
+  async play(reply, cut = null) {
     this.stop();
-    const run = { cut: new AbortController(), source: null, gain: null };
+    const run = { cut: new AbortController(), index: 0, sentence: reply.sentences[0], piece: null, source: null };
     this.#run = run;
-    let next = this.#load(reply.sentences[0], run);
+    const first = (index) => {
+      const sentence = reply.sentences[index];
+      const goesOn = index === reply.resumes && cut?.piece && cut.sentence.text === sentence.text;
+      return goesOn ? cut.piece : this.#load(sentence, run);
+    };
+    let next = first(0);
     for (const [index, sentence] of reply.sentences.entries()) {
-      const sound = await next;
+      Object.assign(run, { index, sentence, piece: await next, source: null });
       if (this.#run !== run) return;
-      next = this.#load(reply.sentences[index + 1], run);
-      await this.#say(index, sentence, sound, reply.loudness_db, run);
+      next = await this.#say(reply.loudness_db, run, () => first(index + 1));
       if (this.#run !== run) return;
       if (index + 1 < reply.sentences.length) await this.#rest(reply.pace_cpm, run);
       if (this.#run !== run) return;
@@ -82,23 +109,22 @@ export class Player {
 
   /**
    * Silence, now.
-   * @returns {boolean} true if something was playing
+   * @returns {Cut | null} what was cut off, or null if nothing was playing
    */
   stop() {
     const run = this.#run;
-    if (!run) return false;
+    if (!run) return null;
     this.#run = null;
+    const { index, sentence, piece } = run;
+    const from = piece && restart(piece.marks, this.#position(run));
     this.#cutOff(run);
     run.cut.abort();
-    return true;
+    return { index, sentence, piece: piece && { ...piece, from } };
   }
 
   #build() {
     const context = new (window.AudioContext ?? window.webkitAudioContext)();
-    // Above the usual loudness peaks would be clipped, which is hard to follow with a hearing aid.
-    this.#limiter = new DynamicsCompressorNode(context, {
-      threshold: -3, knee: 0, ratio: 20, attack: 0.002, release: 0.1,
-    });
+    this.#limiter = limiter(context);
     this.#limiter.connect(context.destination);
     return context;
   }
@@ -112,38 +138,76 @@ export class Player {
   }
 
   /** Never rejects; null if the sentence cannot be heard. */
-  async #load(sentence, run) {
+  async #load(sentence, run, number = 0) {
     if (!sentence?.audio || !this.#context) return null;
     try {
-      const encoded = await this.#fetch(sentence.audio, run.cut.signal);
-      return await this.#context.decodeAudioData(encoded);
+      const { encoded, marks, next } = await this.#fetch(sentence.audio, run.cut.signal, number);
+      return { sound: await this.#context.decodeAudioData(encoded), marks, next, from: 0 };
     } catch (problem) {
       if (problem instanceof Unreachable && this.#run === run) this.#events.unreachable();
       return null;
     }
   }
 
-  async #say(index, sentence, sound, loudnessDb, run) {
-    const heard = sound !== null && await this.#running();
-    if (this.#run !== run) return;
-    if (heard) this.#begin(sound, loudnessDb, run);
-    this.#events.sentence(index, heard);
-    if (heard) await Promise.race([run.ended, sleep(sound.duration * 1000 + OVERDUE_MS, run.cut.signal)]);
-    else await sleep(readingTime(sentence.text), run.cut.signal);
+  /** Says a sentence piece by piece; gives the first piece of the next one, fetched meanwhile. */
+  async #say(loudnessDb, run, loadNext) {
+    const heard = run.piece !== null && await this.#running();
+    if (this.#run !== run) return null;
+    this.#events.sentence(run.index, heard);
+    while (heard && run.piece) {
+      const number = run.piece.next;
+      const following = number === null ? loadNext() : this.#load(run.sentence, run, number);
+      this.#begin(loudnessDb, run);
+      await this.#played(run);
+      if (number === null || this.#run !== run) return following;
+      run.piece = await following;
+      if (this.#run !== run) return null;
+    }
+    const following = loadNext();
+    await sleep(readingTime(run.sentence.text), run.cut.signal);
+    return following;
   }
 
-  #begin(sound, loudnessDb, run) {
+  #begin(loudnessDb, run) {
+    const { sound, from } = run.piece;
     const source = new AudioBufferSourceNode(this.#context, { buffer: sound });
-    const gain = new GainNode(this.#context, { gain: 10 ** ((loudnessDb || 0) / 20) });
+    const gain = new GainNode(this.#context);
     source.connect(gain).connect(loudnessDb > 0 ? this.#limiter : this.#context.destination);
     run.ended = new Promise((resolve) => { source.onended = resolve; });
     run.source = source;
     run.gain = gain.gain;
-    source.start();
+    gain.gain.setValueAtTime(0, this.#context.currentTime);
+    gain.gain.linearRampToValueAtTime(10 ** ((loudnessDb || 0) / 20), this.#context.currentTime + FADE_S);
+    run.began = this.#context.currentTime + (this.#context.outputLatency || 0) - from;
+    source.start(0, from);
+    this.#markWords(run);
+  }
+
+  /** Resolves at the end of the piece, or when it is cut off. */
+  #played(run) {
+    const { sound, from } = run.piece;
+    return Promise.race([run.ended, sleep((sound.duration - from) * 1000 + OVERDUE_MS, run.cut.signal)]);
+  }
+
+  async #markWords(run) {
+    const { piece, sentence: { text } } = run;
+    for (const [i, [at, when]] of piece.marks.entries()) {
+      const end = piece.marks[i + 1] ?? [text.length, piece.sound.duration];
+      if (end[1] <= piece.from) continue;
+      await sleep(Math.max(0, when - this.#position(run)) * 1000, run.cut.signal);
+      if (this.#run !== run || run.piece !== piece) return;
+      const mark = text.slice(at, end[0]).search(WORD_ENDS);
+      this.#events.word(at, mark < 0 ? end[0] : at + mark);
+    }
+  }
+
+  /** Second of the present piece that is heard now. */
+  #position({ piece, source, began }) {
+    if (!source) return piece.from;
+    return Math.min(Math.max(this.#context.currentTime - began, piece.from), piece.sound.duration);
   }
 
   async #rest(paceCpm, run) {
-    run.source = null;
     this.#events.pause();
     await sleep(PAUSE_MS * USUAL_CPM / (paceCpm || USUAL_CPM), run.cut.signal);
   }
@@ -155,6 +219,26 @@ export class Player {
     run.gain.linearRampToValueAtTime(0, now + FADE_S);
     run.source.stop(now + FADE_S);
   }
+}
+
+/**
+ * Above the usual loudness peaks would be clipped, which is hard to follow with a hearing aid.
+ * @param {BaseAudioContext} context
+ * @returns {DynamicsCompressorNode}
+ */
+export function limiter(context) {
+  return new DynamicsCompressorNode(context, { threshold: -3, knee: 0, ratio: 20, attack: 0.002, release: 0.1 });
+}
+
+/**
+ * Where a piece goes on after it was cut: at the beginning of the word, or a little before.
+ * @param {[number, number][]} marks
+ * @param {number} position second at which it was cut
+ * @returns {number} second
+ */
+export function restart(marks, position) {
+  const begun = marks.filter(([, when]) => when <= position).at(-1);
+  return begun ? begun[1] : Math.max(0, position - BACK_S);
 }
 
 /**

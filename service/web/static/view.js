@@ -55,6 +55,7 @@ export class View {
     this.#body.dataset.node = reply.node;
     this.#body.dataset.turn = reply.turn_id;
     setText(this.#title, reply.title);
+    this.#showVoice(reply.voice_label);
     this.#showStep(reply.step);
     this.#showChoices(reply.choices);
     if (reply.sentences.length) this.#showSentences(reply.sentences);
@@ -73,15 +74,38 @@ export class View {
     this.#bringUp(sentences[index]);
   }
 
+  /**
+   * Marks the word that is being spoken. Without the CSS Custom Highlight API nothing is marked:
+   * to change the text itself would make a screen reader say it again.
+   * @param {number} from index of its first character in the sentence
+   * @param {number} to index behind its last
+   */
+  word(from, to) {
+    const text = this.#caption.querySelector('.now')?.firstChild;
+    if (!text || !globalThis.Highlight) return;
+    const word = document.createRange();
+    word.setStart(text, Math.min(from, text.length));
+    word.setEnd(text, Math.min(to, text.length));
+    CSS.highlights.set('word', new Highlight(word));
+  }
+
   /** The sentence has ended; its mark stays until the next one begins. */
   rest() {
     delete this.#body.dataset.playing;
+    globalThis.CSS?.highlights?.delete('word');
   }
 
   /** Nothing is being spoken. */
   quiet() {
     this.rest();
     for (const sentence of this.#caption.children) sentence.classList.remove('now');
+  }
+
+  /** @param {boolean} paused true: the button goes on, and does not stop */
+  pausing(paused) {
+    const button = byId('pause');
+    button.dataset.does = paused ? 'resume' : 'pause';
+    setText(byId('pause-text'), this.#labels[button.dataset.does]);
   }
 
   /**
@@ -153,6 +177,12 @@ export class View {
   typeSize(large) {
     document.documentElement.classList.toggle('large', large);
     setText(byId('type-size'), large ? this.#labels.smaller : this.#labels.larger);
+  }
+
+  /** Nothing to choose: no button. */
+  #showVoice(label) {
+    byId('voice').hidden = !label;
+    setText(byId('voice-name'), label);
   }
 
   #showStep(step) {

@@ -1,0 +1,95 @@
+"""Sentences: everything that the guide says, as the voices need it: ahead of time, most heard first.
+
+What is said is fixed but for the names and numbers that are filled into the sentences of
+``system.yaml``. Those are few, so that each comes out as a whole sentence; only the questions in
+doubt, which name any two or three of all sections, are said in clauses.
+"""
+
+from __future__ import annotations
+
+import collections
+import datetime
+import itertools
+from typing import Iterable
+
+from service.core import dialog, wording
+from service.core.dialog import Match, Session, Start
+from service.core.model import ROOT, Guide, Node
+from service.core.wording import clauses
+
+ASKED_AT_MOST = dialog.OFFER_AT_MOST
+
+
+def sentences(guide: Guide) -> tuple[str, ...]:
+    """Every sentence, and every clause of a question in doubt, the most heard first."""
+    heard = _heard(guide)
+    every = dict.fromkeys((*_content(guide), *_system(guide)))
+    return tuple(sorted(every, key=lambda text: -heard[text]))
+
+
+def _heard(guide: Guide) -> collections.Counter:
+    """How often each sentence comes up if every section is asked for and told to its end once."""
+    heard: collections.Counter = collections.Counter()
+    today = max((f.checked for f in guide.facts.values()), default=datetime.date.min)
+    for node in guide.nodes.values():
+        session, reply = dialog.advance(guide, Session(), Start(), today)
+        heard.update(reply.sentences)
+        turns = [Match(node=node.id), *[Match(command="next")] * max(len(node.steps), len(node.more))]
+        for outcome in turns:
+            session, reply = dialog.advance(guide, session, outcome, today)
+            heard.update(reply.sentences)
+    return heard
+
+
+def _content(guide: Guide) -> Iterable[str]:
+    for node in guide.nodes.values():
+        parts = (node.say, node.brief, *(s.sentences for s in node.steps), *node.more)
+        yield from (sentence.text for part in parts for sentence in part)
+
+
+def _system(guide: Guide) -> Iterable[str]:
+    for prompt, names in dialog.PROMPTS.items():
+        for values in _values(guide, prompt) if names else [{}]:
+            texts = [text.format(**values) for text in guide.prompts[prompt]]
+            in_doubt = prompt in ("ask_two", "ask_three")
+            yield from (c for t in texts for c in clauses(t)) if in_doubt else texts
+
+
+def _values(guide: Guide, prompt: str) -> Iterable[dict[str, str]]:
+    """Everything that is filled into a prompt's placeholders."""
+    nodes = list(guide.nodes.values())
+    titles = [node.title for node in nodes]
+    match prompt:
+        case "option_line" | "ask_key":
+            return [{"option": t, "key": wording.key_name(k)} for t, k in sorted(_keyed(nodes))]
+        case "ask_two":
+            return [{"first": t, "second": t} for t in titles]
+        case "ask_three":
+            return [{"first": t, "second": t, "third": t} for t in titles]
+        case "ask_none":
+            return [{"key": wording.key_name(str(n + 1))} for n in range(2, ASKED_AT_MOST + 1)]
+        case "steps_count" | "steps_done":
+            return [{"count": wording.count(n)} for n in sorted({len(n.steps) for n in nodes if n.steps})]
+        case "step_ordinal":
+            longest = max((len(n.steps) for n in nodes), default=0)
+            return [{"ordinal": wording.number(n + 1)} for n in range(longest)]
+        case "about_checked":
+            return [{"date": wording.date(max(f.checked for f in guide.facts.values()))}]
+        case "about_due":
+            return [{"count": wording.count(n)} for n in _due(guide)]
+        case _:
+            return [{"option": t} for t in titles]
+
+
+def _keyed(nodes: list[Node]) -> set[tuple[str, str]]:
+    """(title, key) of every menu and of every question in doubt."""
+    titles = {node.id: node.title for node in nodes}
+    menus = {(titles[o.node], o.key) for node in nodes for o in node.options}
+    asked = itertools.product((n.title for n in nodes if n.id != ROOT), "123"[:ASKED_AT_MOST])
+    return menus | set(asked)
+
+
+def _due(guide: Guide) -> list[int]:
+    """How many facts can be due for review, on any day."""
+    reviews = collections.Counter(f.review for f in guide.facts.values() if f.review)
+    return list(itertools.accumulate(reviews[day] for day in sorted(reviews)))
