@@ -33,9 +33,9 @@ from service.speech.speaker import Speaker
 from service.speech.voice import USUAL_CPM, Speech, Voice
 
 SEED = 7
-LIVE = 60
+LIVE = 40
 """Sentences that each engine speaks anew."""
-JOINED = 20
+JOINED = 15
 PACES = (140, 180, 260)
 
 
