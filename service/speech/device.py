@@ -18,7 +18,8 @@ PLAY_HZ = 48_000
 PERIOD_MS, PERIODS = 20, 3
 """The device holds three pieces of 20 ms: what it holds can no longer be taken back by stop()."""
 FADE_S = 0.008
-"""A sound that is stopped is faded out and one that begins is faded in this long, seconds: a hard cut clicks in a hearing aid."""
+"""A sound that begins is faded in and one that is stopped is faded out this long, seconds: a hard cut
+clicks in a hearing aid."""
 KNEE = 0.7
 """Share of full scale from which loud samples are pressed together instead of clipped."""
 

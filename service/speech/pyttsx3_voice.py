@@ -26,7 +26,7 @@ class Pyttsx3Voice(EngineVoice):
 
     def __init__(self, lexicon: Lexicon, command: tuple[str, ...] = COMMAND):
         """``command`` starts another worker; the tests use it to play a broken one."""
-        super().__init__("pyttsx3", lexicon, EngineProcess(command, TIMEOUT_S))
+        super().__init__("pyttsx3/annie", lexicon, EngineProcess(command, TIMEOUT_S))
 
     def synthesize(self, text: str, pace_cpm: int) -> Speech:
         """See ``Voice``."""
