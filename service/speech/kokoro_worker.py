@@ -21,7 +21,7 @@ from kokoro_onnx import Kokoro
 from misaki.zh import ZHG2P
 
 from service.speech.audio import to_int16, write_wav
-from service.speech.sound import levelled, trimmed
+from service.speech.sound import FRAME_S, frame_rms, levelled, trimmed
 
 DURATIONS = "/encoder/Clip_output_0"
 """Inside the model: how many frames each phoneme sounds."""
@@ -33,7 +33,6 @@ FALSE_START_DB = 6.0
 this much between the pad and the first phoneme."""
 ONSET_S = 0.04
 """What is kept before the time at which the model itself begins the first phoneme, seconds."""
-FRAME_S = 0.01
 
 
 class Speaker:
@@ -100,9 +99,7 @@ def _words(text: str):
 
 def false_start_s(samples: np.ndarray, rate_hz: int, start_s: float) -> float:
     """Where the voiced pad before the first phoneme (at ``start_s``) ends; 0 if it is silent or joined."""
-    frame = round(rate_hz * FRAME_S)
-    rms = np.sqrt((samples[:len(samples) // frame * frame].reshape(-1, frame) ** 2).mean(axis=1))
-    level, start = 20 * np.log10(rms + 1e-9), round(start_s / FRAME_S)
+    level, start = 20 * np.log10(frame_rms(samples, rate_hz) + 1e-9), round(start_s / FRAME_S)
     early = max(0, start - 14)
     if start <= early:
         return 0.0

@@ -124,10 +124,15 @@ def _floor_db(samples: np.ndarray, rate_hz: int) -> float:
     return 10 * np.log10(np.percentile(power, 10) + 1e-12) if len(power) else -120.0
 
 
+def frame_rms(samples: np.ndarray, rate_hz: int) -> np.ndarray:
+    """RMS of each whole frame of ``FRAME_S``, shape (frames,)."""
+    frame = round(rate_hz * FRAME_S)
+    return np.sqrt((samples[:len(samples) // frame * frame].reshape(-1, frame) ** 2).mean(axis=1))
+
+
 def trimmed(samples: np.ndarray, rate_hz: int) -> tuple[np.ndarray, float]:
     """The sound without silence at its ends, and how much was cut off in front, seconds."""
-    frame = round(rate_hz * FRAME_S)
-    rms = np.sqrt((samples[:len(samples) // frame * frame].reshape(-1, frame) ** 2).mean(axis=1))
+    frame, rms = round(rate_hz * FRAME_S), frame_rms(samples, rate_hz)
     if not len(rms) or rms.max() == 0:
         return samples[:0], 0.0
     loud = np.flatnonzero(rms > rms.max() * 10 ** (SILENCE_DB / 20))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass, replace
@@ -93,7 +92,8 @@ class Speaker:
     def prepare_spare(self, texts: Iterable[str], voice_id: str) -> None:
         """Render sentences that may be asked for some day, when there is nothing else to do."""
         for text in texts:
-            if self._waits_for_kokoro(voice_id) and not self._ready(text, USUAL_CPM, voice_id):
+            recorded = any(self.voices.is_recorded(text, voice_id, layer) for layer in self._recorded_layers())
+            if self._waits_for_kokoro(voice_id) and not recorded:
                 self._rendered(text, voice_id, SPARE)
 
     def close(self) -> None:
@@ -187,12 +187,14 @@ class Speaker:
         return self._renderer.submit(parts, make, urgency)
 
     def _recorded(self, text: str, pace_cpm: int, voice_id: str, layer: str | None = None) -> Speech | None:
-        layers = [layer] if layer else [x for x in self.voices.order if x not in (KOKORO, PYTTSX3)]
-        for name in layers:
+        for name in [layer] if layer else self._recorded_layers():
             speech = self.voices.recorded(text, voice_id, name)
             if speech:
                 return self._at_pace(speech, pace_cpm, cached=name != FAMILY)
         return None
+
+    def _recorded_layers(self) -> list[str]:
+        return [layer for layer in self.voices.order if layer not in (KOKORO, PYTTSX3)]
 
     def _plain(self, text: str, pace_cpm: int) -> Speech:
         voice = self.voices.plain

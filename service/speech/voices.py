@@ -111,16 +111,21 @@ class Voices:
 
         ``layer`` is ``family`` or ``pack``; a family voice has a pack behind it.
         """
-        packs = self._families if layer == FAMILY else self._packs
-        wanted = voice_id if layer == FAMILY or any(p.info.id == voice_id for p in packs) else self.behind(voice_id)
-        pack = next((p for p in packs if p.info.id == wanted), None)
-        if pack is None:
-            return None
+        pack = self._pack(voice_id, layer)
         try:
-            return self._from(pack, text)
+            texts = self._found(pack, text) if pack else ()
+            return joined([self._recording(pack, t) for t in texts], list(map(len, texts))) if texts else None
         except (PackError, VoiceError) as e:
             log.warning("a recording cannot be used: %s", e)
             return None
+
+    def is_recorded(self, text: str, voice_id: str, layer: str) -> bool:
+        """True if ``recorded`` would find something; nothing is decoded for it."""
+        pack = self._pack(voice_id, layer)
+        try:
+            return bool(pack and self._found(pack, text))
+        except VoiceError:
+            return False
 
     def close(self) -> None:
         """End the engines."""
@@ -129,21 +134,26 @@ class Voices:
 
     # --- recordings ------------------------------------------------------------------------------
 
-    def _from(self, pack: Pack, text: str) -> Speech | None:
-        whole = self._recording(pack, text)
-        if whole:
-            samples, rate_hz, marks = whole
-            return Speech.of(samples, rate_hz, marks)
-        parts = [self._recording(pack, part) for part in clauses(text)]
-        # One clause is the whole sentence, and that is not there.
-        if len(parts) < 2 or not all(parts):
-            return None
-        return joined(parts, [len(part) for part in clauses(text)])
+    def _pack(self, voice_id: str, layer: str) -> Pack | None:
+        packs = self._families if layer == FAMILY else self._packs
+        wanted = voice_id if layer == FAMILY or any(p.info.id == voice_id for p in packs) else self.behind(voice_id)
+        return next((p for p in packs if p.info.id == wanted), None)
 
-    def _recording(self, pack: Pack, text: str):
-        reading = spoken(text, self._lexicon).reading if pack.info.kind == NATURAL else ""
-        found = pack.find(text, reading)
-        return found and (*pack.samples(text, reading), found.marks)
+    def _found(self, pack: Pack, text: str) -> tuple[str, ...]:
+        """The recorded texts that make up the sentence: itself, or all its clauses, or nothing."""
+        if pack.find(text, self._reading(pack, text)):
+            return (text,)
+        parts = clauses(text)
+        # One clause is the whole sentence, and that is not there.
+        whole = len(parts) > 1 and all(pack.find(part, self._reading(pack, part)) for part in parts)
+        return parts if whole else ()
+
+    def _recording(self, pack: Pack, text: str) -> tuple[np.ndarray, int, tuple]:
+        reading = self._reading(pack, text)
+        return (*pack.samples(text, reading), pack.find(text, reading).marks)
+
+    def _reading(self, pack: Pack, text: str) -> str:
+        return spoken(text, self._lexicon).reading if pack.info.kind == NATURAL else ""
 
 
 def joined(parts: list[tuple[np.ndarray, int, tuple]], lengths: list[int]) -> Speech:

@@ -181,6 +181,12 @@ def test_what_will_be_said_next_is_rendered_before_it_is_asked_for(ready, natura
     assert natural.asked == [UNSEEN, "另外一句。"]
 
 
+def test_only_what_is_not_recorded_is_rendered_for_some_day(ready, natural):
+    ready.prepare_spare((RECORDED, "缴费基数，还是打哪个电话？", UNSEEN), "")
+    assert is_natural(ready.speak(UNSEEN, USUAL_CPM))
+    assert natural.asked == [UNSEEN]
+
+
 # --- pace, joins, what cannot be spoken ----------------------------------------------------------
 
 @pytest.mark.parametrize("pace_cpm", [140, 160, 205, 230, 260])
