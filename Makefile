@@ -23,10 +23,11 @@ bench: models
 	$(BIN)/python -m service bench
 
 # Without a network and without a copy on disk the guide still runs: with keys and touch, and with the
-# recorded sentences. Models that are there are verified by the service itself, which says how to mend
+# recorded sentences. Learning the ways of asking takes half a minute after an edit of them. Models that are there are verified by the service itself, which says how to mend
 # them. VOICE=light, or too little memory, does without the natural voice's model.
 models: $(STAMP)
 	@test -d models/vosk-model-small-cn-0.22 -a -d models/kokoro-82m-v1.0-int8 || $(BIN)/python -m service models install || true
+	@$(BIN)/python -m service learn
 
 $(STAMP): requirements.txt
 	$(PYTHON) -m venv $(VENV)

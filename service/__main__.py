@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from service.errors import GuideError
-from service.settings import Settings, read_settings
+from service.settings import PROJECT, Settings, read_settings
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -54,12 +54,22 @@ def _parser() -> argparse.ArgumentParser:
     voices.add_argument("--tries", type=int, default=4, help="ways of saying a sentence, at the most")
     voices.add_argument("--again", type=int, default=-1, metavar="N",
                         help="also try anew what was misheard by more than N syllables")
-    command("check", _check, "every problem of the guide's data")
+    check = command("check", _check, "every problem of the guide's data")
+    check.add_argument("--close", action="store_true", help="also phrases of different meaning that sound alike")
+    command("learn", _learn, "learn the ways of asking now, and not when the guide is next started")
     models = command("models", _models, "list, verify or install the models")
     models.add_argument("rest", nargs=argparse.REMAINDER)
+    evaluation = command("eval", _eval, "how well the guide understands, on the project's own sets")
+    evaluation.add_argument("--sets", type=Path, default=PROJECT / "tests" / "sets", metavar="FOLDER")
+    evaluation.add_argument("--split", choices=("measure", "tune"), default="measure")
+    evaluation.add_argument("--text", action="store_true", help="without the recordings")
+    evaluation.add_argument("--every", type=int, default=1, metavar="N", help="only each Nth recording")
+    evaluation.add_argument("--tune", action="store_true", help="first choose the limits anew on the tuning set")
+    evaluation.add_argument("--workers", type=int, default=2, help="recordings heard at once, a core each")
     bench = command("bench", _bench, "measure, and print JSON")
-    bench.add_argument("what", nargs="?", choices=("voices",), help="the voices; else listening and serving")
-    bench.add_argument("--sample", type=int, help="of the voices: so many recordings of each pack, not all")
+    bench.add_argument("what", nargs="?", choices=("voices", "listening"),
+                       help="the voices, or listening beside other ways of it; else the whole service")
+    bench.add_argument("--sample", type=int, help="only so many recordings (of each pack), not all")
     return parser
 
 
@@ -95,9 +105,16 @@ def _voices(arguments, settings: Settings) -> int:
     return build(settings, arguments.workers, arguments.tries, arguments.again, sys.stdout)
 
 
-def _check(_arguments, settings: Settings) -> int:
+def _check(arguments, settings: Settings) -> int:
     from service.commands import check
-    return check(settings, sys.stdout)
+    return check(settings, sys.stdout, arguments.close)
+
+
+def _learn(_arguments, settings: Settings) -> int:
+    from service.app import learner
+    from service.content.live import LiveGuide
+    learner(settings)(LiveGuide(settings.prompts_dir).current)
+    return 0
 
 
 def _models(arguments, settings: Settings) -> int:
@@ -108,10 +125,19 @@ def _models(arguments, settings: Settings) -> int:
     return models(arguments.rest, model_store(settings), roles)
 
 
+def _eval(arguments, settings: Settings) -> int:
+    from service.evaluation.run import run
+    return run(settings, arguments.sets, arguments.split, 0 if arguments.text else arguments.every,
+               arguments.tune, arguments.workers, sys.stdout)
+
+
 def _bench(arguments, settings: Settings) -> int:
     if arguments.what == "voices":
         from service.bench_voices import run as run_voices
         return run_voices(settings, arguments.sample, sys.stdout)
+    if arguments.what == "listening":
+        from service.bench_listening import run as run_listening
+        return run_listening(settings, PROJECT / "tests" / "sets", arguments.sample, sys.stdout)
     from service.bench import run
     return run(settings, sys.stdout)
 

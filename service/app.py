@@ -7,12 +7,16 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Callable
 
 from a2wsgi import WSGIMiddleware
 from flask import Flask
 
+from service import fitting
 from service.content.live import LiveGuide, watch
 from service.content.sentences import sentences
+from service.core.classifier import Classifier
+from service.core.model import Guide
 from service.errors import ModelError
 from service.listening import Listening
 from service.settings import Settings
@@ -72,6 +76,11 @@ def load_recognizer(settings: Settings) -> Recognizer | None:
         return None
 
 
+def learner(settings: Settings) -> Callable[[Guide], Classifier]:
+    """What reads or learns the Classifier of a guide."""
+    return lambda guide: fitting.classifier(guide, settings.learnt_dir)
+
+
 def load_speaker(settings: Settings, guide: LiveGuide) -> Speaker:
     """The voices but for Kokoro, which takes longer to be verified than the start may."""
     voices = Voices(settings.packs_dir, settings.family_dir, guide.current.lexicon, settings.voice_order,
@@ -105,7 +114,7 @@ def create_app(settings: Settings) -> Service:
     with ThreadPoolExecutor(1) as loader:
         loading = loader.submit(load_recognizer, settings)
         guide = LiveGuide(settings.prompts_dir)
-        library = Library(guide, loading.result)
+        library = Library(guide, loading.result, learner(settings))
         recognizer = loading.result()
     if recognizer:
         guide.check_spelling(recognizer.knows)

@@ -26,7 +26,7 @@ from typing import Callable, Iterable, TextIO
 import numpy as np
 import vosk
 
-from service.app import create_app, load_recognizer, model_store
+from service.app import create_app, learner, load_recognizer, model_store
 from service.errors import ModelError
 from service.listening import Listening
 from service.settings import PROJECT, Settings
@@ -103,7 +103,7 @@ def _decoding(settings: Settings) -> dict:
     audio_s = sum(len(r) for r in recordings) / RATE_HZ
     service = create_app(settings)
     recognizer, understanding = load_recognizer(settings), service.talks.edition.understanding
-    library = Library(service.guide, lambda: recognizer)
+    library = Library(service.guide, lambda: recognizer, learner(settings))
     try:
         both, both_cpu_s = _hear_all(Listening(recognizer, library, "both"), recordings, library.edition)
         _, grammar_cpu_s = _hear_all(Listening(recognizer, library, "grammar"), recordings, library.edition)
@@ -255,7 +255,7 @@ def _sessions(settings: Settings) -> dict:
     recordings = [r for r in _recordings(settings)][:8]
     service = create_app(settings)
     recognizer = load_recognizer(settings)
-    library = Library(service.guide, lambda: recognizer)
+    library = Library(service.guide, lambda: recognizer, learner(settings))
     try:
         return {"spoken_sessions_at_once": {
             which: _most(Listening(recognizer, library, which), library, recordings, MOST_SESSIONS[which])

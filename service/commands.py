@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 from typing import Iterable, TextIO
 
-from service.app import load_kokoro, load_recognizer, load_speaker
+from service.app import learner, load_kokoro, load_recognizer, load_speaker
 from service.content.check import load
+from service.content.closeness import close_pairs
 from service.content.live import LiveGuide
 from service.core.dialog import Ask, Match, NoMatch
 from service.core.model import ROOT, Guide
-from service.core.understanding import Understanding
+from service.core.understanding import Understanding, labelled_phrases
 from service.errors import AudioError, ModelError, NotFound
 from service.listening import Listening
 from service.settings import Settings
@@ -23,7 +24,7 @@ from service.voices import missing
 def understand(settings: Settings, texts: Iterable[str], out: TextIO) -> int:
     """What each text means at the main menu, with nothing said before."""
     guide = LiveGuide(settings.prompts_dir).current
-    understanding = Understanding(guide)
+    understanding = Understanding(guide, learner(settings)(guide))
     for text in texts:
         _line(out, text=text.rstrip("\n"), **outcome_json(guide, understanding.interpret(text)))
     return 0
@@ -34,7 +35,7 @@ def hear(settings: Settings, files: Iterable[Path], out: TextIO) -> int:
     recognizer = load_recognizer(settings)
     if recognizer is None:
         raise ModelError("without a speech model nothing can be heard")
-    library = Library(LiveGuide(settings.prompts_dir), lambda: recognizer)
+    library = Library(LiveGuide(settings.prompts_dir), lambda: recognizer, learner(settings))
     listening = Listening(recognizer, library, settings.decoders)
     failed = 0
     for path in files:
@@ -104,8 +105,9 @@ def say(settings: Settings, text: str, pace: int, voice: str, target: Path, out:
     return 0
 
 
-def check(settings: Settings, out: TextIO) -> int:
-    """Every problem of the guide's data; 1 if there is one."""
+def check(settings: Settings, out: TextIO, close: bool = False) -> int:
+    """Every problem of the guide's data; 1 if there is one. ``close``: also phrases of different
+    meaning that sound alike, which are no problem but may be one for the listener."""
     recognizer = load_recognizer(settings)
     guide, problems = load(settings.prompts_dir, recognizer.knows if recognizer else None)
     for problem in problems:
@@ -115,9 +117,11 @@ def check(settings: Settings, out: TextIO) -> int:
         lacking = missing(settings, guide)
         for voice, text in lacking:
             _line(out, voice=voice, text=text, fault="没有录音", remedy="运行 python -m service voices build")
+        for pair in close_pairs(guide) if close else ():
+            _line(out, likeness=pair.likeness, phrases=[pair.first, pair.second], labels=pair.labels)
         summary["sentences_without_recording"] = len(lacking)
         summary |= {"version": guide.version, "nodes": len(guide.nodes), "facts": len(guide.facts),
-                    "phrases": len(Understanding(guide).phrases())}
+                    "phrases": sum(1 for _ in labelled_phrases(guide))}
     _line(out, **summary)
     return 1 if problems else 0
 

@@ -30,6 +30,8 @@ class Settings:
     """Folder of the guide (PROMPTS_DIR)."""
     models_dir: Path = PROJECT / "models"
     """Folder of the catalog and the installed models (MODELS_DIR)."""
+    learnt_dir: Path = PROJECT / "models" / "learnt"
+    """Folder of what was learnt from the ways of asking (LEARNT_DIR)."""
     speech_model: str = "vosk-model-small-cn-0.22"
     """Name of the recogniser's model in the catalog (SPEECH_MODEL)."""
     decoders: str = "both"
@@ -104,6 +106,7 @@ _READERS: dict[str, tuple[str, Callable, str]] = {
     "DATA_DIR": ("data_dir", Path, "a folder"),
     "PROMPTS_DIR": ("prompts_dir", Path, "a folder"),
     "MODELS_DIR": ("models_dir", Path, "a folder"),
+    "LEARNT_DIR": ("learnt_dir", Path, "a folder"),
     "SPEECH_MODEL": ("speech_model", str, "a model's name"),
     "DECODERS": ("decoders", _one_of(*DECODERS), f"one of {', '.join(DECODERS)}"),
     "VOICE": ("voice", _one_of(*VOICES), f"one of {', '.join(VOICES)}"),

@@ -20,6 +20,7 @@ from typing import Callable, Iterator
 
 from service.content.live import LiveGuide
 from service.core import barge_in, dialog
+from service.core.classifier import Classifier
 from service.core.dialog import (Ask, Fault, Key, Match, NoInput, NoMatch, Outcome, Rejoin, Reply,
                                  Session, Start, Voice)
 from service.core.grammar import compile_grammar
@@ -77,14 +78,16 @@ class View:
 class Library:
     """Holds the current Edition and renews it when the guide changes."""
 
-    def __init__(self, live: LiveGuide, recognizer: Callable[[], Recognizer | None]):
-        """``recognizer`` is called when its words are needed, so that it may still be loading."""
-        self._recognizer = recognizer
+    def __init__(self, live: LiveGuide, recognizer: Callable[[], Recognizer | None],
+                 classifier: Callable[[Guide], Classifier]):
+        """``recognizer`` is called when its words are needed, so that it may still be loading;
+        ``classifier`` reads or learns the Classifier of a guide."""
+        self._recognizer, self._classifier = recognizer, classifier
         self.edition: Edition
         live.on_change(self._renew)
 
     def _renew(self, guide: Guide) -> None:
-        understanding = Understanding(guide)
+        understanding = Understanding(guide, self._classifier(guide))
         recognizer, grammar = self._recognizer(), ()
         if recognizer:
             grammar = compile_grammar(understanding.phrases(), recognizer.knows)

@@ -14,6 +14,7 @@ from service.core.grammar import compile_grammar
 from service.core.model import Guide
 from service.core.understanding import Understanding
 from service.errors import ModelError
+from service.fitting import classifier
 from service.settings import read_settings
 from service.speech import kokoro
 from service.speech.cache import AudioCache
@@ -59,8 +60,8 @@ def guide() -> Guide:
 
 @functools.cache
 def edition() -> Edition:
-    """The shipped guide, compiled once for all tests (about two seconds), without a grammar."""
-    return Edition(guide(), Understanding(guide()), ())
+    """The shipped guide, compiled once for all tests, without a grammar."""
+    return Edition(guide(), Understanding(guide(), classifier(guide(), read_settings().learnt_dir)), ())
 
 
 @functools.cache

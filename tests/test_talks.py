@@ -10,9 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from service.app import learner
 from service.content.live import LiveGuide
 from service.core.dialog import HINT_AFTER_S
 from service.errors import Ended, NotFound
+from service.settings import read_settings
 from service.speech.recognizer import Hearing, Transcript
 from service.speech.speaker import Speaker
 from service.store.database import open_database
@@ -265,7 +267,7 @@ def small_guide(tmp_path: Path) -> Path:
 
 def test_an_edit_of_the_guide_reaches_a_talk_that_is_going_on(small_guide: Path, store, speaker):
     live = LiveGuide(small_guide)
-    talks = Talks(Library(live, lambda: None), store, speaker, now=lambda: NOW)
+    talks = Talks(Library(live, lambda: None, learner(read_settings())), store, speaker, now=lambda: NOW)
     talk = talks.open().talk_id
     for turn, key in enumerate("1111"):
         view = talks.press(talk, f"t{turn}", key)

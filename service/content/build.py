@@ -13,6 +13,10 @@ NODE_FILES = "nodes/"
 REQUEST_FILES = "requests/"
 OUTSIDE = "requests/outside.yaml"
 CHOICES = "requests/choices.yaml"
+WORDS = "words.yaml"
+PADDING = "padding.yaml"
+JUDGE = "judge.yaml"
+MISHEARD = "misheard.yaml"
 
 
 def build(documents: Mapping[str, Document], version: str) -> Guide:
@@ -32,10 +36,13 @@ def build(documents: Mapping[str, Document], version: str) -> Guide:
         sources={i: model.Source(i, **raw) for i, raw in facts["sources"].items()},
         prompts={i: tuple(p["say"]) for i, p in documents["system.yaml"].data["prompts"].items()},
         labels=documents["screen.yaml"].data["labels"],
-        padding=model.Padding(tuple(commands["fillers"]), tuple(commands["negations"]),
-                              commands["dialect"]),
+        padding=model.Padding(**{name: words if name == "dialect" else tuple(words)
+                                 for name, words in documents[PADDING].data.items()}),
         lexicon=model.Lexicon(tuple((r["text"], r["say"]) for r in lexicon["replace"]),
                               lexicon["readings"], lexicon["hearing"]),
+        typed=_rule(documents[JUDGE].data["typed"]), spoken=_rule(documents[JUDGE].data["spoken"]),
+        misheard=documents[MISHEARD].data["learnt"],
+        words=documents[WORDS].data["words"],
         choices={word: tuple(ids) for word, ids in documents[CHOICES].data["choices"].items()},
         outside=tuple(documents[OUTSIDE].data["outside"]))
 
@@ -68,6 +75,12 @@ def _node(node_id: str, raw: dict, requests: tuple[str, ...]) -> model.Node:
                     for s in raw.get("steps", {}).get("items", ())),
         more=tuple(_sentences(part, facts) for part in raw.get("more", ())),
         requests=tuple(requests))
+
+
+def _rule(raw: dict) -> model.Rule:
+    right, served = (model.Scale(float(s["bias"]), tuple(map(float, s["coefficients"])))
+                     for s in (raw["right"], raw["served"]))
+    return model.Rule(right, served, float(raw["act"]), float(raw["obey"]), float(raw["ask"]))
 
 
 def _fact(fact_id: str, raw: dict) -> model.Fact:

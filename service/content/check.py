@@ -17,17 +17,20 @@ from typing import Callable, Iterator, Mapping
 import jsonschema
 import yaml
 
-from service.content.build import CHOICES, NODE_FILES, REQUEST_FILES, build, sentence
+from service.content.build import CHOICES, NODE_FILES, OUTSIDE, REQUEST_FILES, WORDS, build, sentence
 from service.content.files import Document, Path_, read_documents
 from service.content.problems import Problem
 from service.core import dialog, wording
 from service.core.grammar import bare, spell, unknown_characters
 from service.core.model import ABOUT, HELP, ROOT, Guide, Lexicon
+from service.core.templates import TemplateError, Templates
 
 LONGEST_SENTENCE = 28
 """Chinese characters; a sentence has about 25 at most, one idea each."""
 HEDGES = ("没有核实", "没有查到", "没查到", "不能确定", "先打幺二", "要打幺二", "没有查清", "没核实")
 """An unverified sentence says so in one of these words."""
+LONGEST_REQUEST = 60
+"""Chinese characters of one thing that is said: about fifteen seconds."""
 Knows = Callable[[str], bool]
 
 
@@ -257,12 +260,14 @@ def _label_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
 
 
 def phrases(documents: Mapping[str, Document]) -> Iterator[tuple[Document, Path_, str, str]]:
-    """Everything that can be said: (document, path, phrase, what it leads to)."""
+    """Every line of what can be said: (document, path, template, what it leads to)."""
     for name, document in documents.items():
         if name.startswith(REQUEST_FILES) and "requests" in document.data:
             for node_id, items in document.data["requests"].items():
                 for i, phrase in enumerate(items):
                     yield document, ("requests", node_id, i), phrase, node_id
+    for i, phrase in enumerate(documents[OUTSIDE].data["outside"]):
+        yield documents[OUTSIDE], ("outside", i), phrase, "~"
     for word in documents[CHOICES].data["choices"]:
         yield documents[CHOICES], ("choices", word), word, "?"
     document = documents["commands.yaml"]
@@ -276,24 +281,45 @@ def phrases(documents: Mapping[str, Document]) -> Iterator[tuple[Document, Path_
 
 def _request_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
     ids = _node_ids(documents)
-    asked, owners = set(), {}
+    asked = set()
     for document, path, phrase, owner in phrases(documents):
         if path[0] == "requests":
             asked.add(owner)
             if owner not in ids:
                 yield document.problem(path[:2], f"没有节点 {owner}", "改成有的节点")
-        key = bare(phrase)
-        if not key:
-            yield document.problem(path, "这句话没有汉字", "写成汉字")
-        elif key in owners:
-            yield document.problem(path, f"“{phrase}”已经写在 {owners[key]} 里", "只留一处")
-        owners.setdefault(key, f"{document.name} {document.place(*path)}")
+    yield from _template_rules(documents)
     for document, node_id, _ in _nodes(documents):
         if node_id not in asked:
             yield document.problem(("nodes", node_id), "没有人说话能问到这里", "在 requests/ 里写几种问法")
     for word, nodes in documents[CHOICES].data["choices"].items():
         for node_id in set(nodes) - ids:
             yield documents[CHOICES].problem(("choices", word), f"没有节点 {node_id}", "改成有的节点")
+
+
+def _template_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
+    try:
+        templates = Templates(documents[WORDS].data["words"])
+    except TemplateError as e:
+        yield documents[WORDS].problem(("words", e.word), str(e), "照别的词的样子改")
+        return
+    owners: dict[str, tuple[str, str, str]] = {}
+    for document, path, line, owner in phrases(documents):
+        try:
+            texts = [bare(text) for text in templates.expand(line)]
+        except TemplateError as e:
+            yield document.problem(path, str(e), "写简单一些，或者拆成几行")
+            continue
+        if not all(texts):
+            yield document.problem(path, "这句话没有汉字", "写成汉字")
+        elif max(map(len, texts)) > LONGEST_REQUEST:
+            yield document.problem(path, f"太长，最多 {LONGEST_REQUEST} 个字", "写短一些，拆成两句")
+        place = f"{document.name} {document.place(*path)}"
+        for text in texts:
+            other = owners.setdefault(text, (owner, line, place))
+            # Two templates of one node may overlap; a line that says nothing new is a mistake.
+            if other[2] != place and (other[0] != owner or line == text == bare(other[1])):
+                yield document.problem(path, f"“{text}”已经写在 {other[2]} 里", "只留一处")
+                break
 
 
 def _command_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
@@ -317,7 +343,10 @@ RULES = (_node_rules, _reach_rules, _fact_rules, _sentence_rules, _prompt_rules,
 def _spelling(documents: Mapping[str, Document], knows: Knows) -> Iterator[Problem]:
     """Phrases that the speech model cannot spell: they could never be heard."""
     heard = Lexicon(hearing=documents["lexicon.yaml"].data["hearing"]).heard
-    for document, path, phrase, _ in phrases(documents):
+    words = documents[WORDS]
+    named = [(words, ("words", name), text, "") for name, text in words.data["words"].items()]
+    for document, path, phrase, _ in [*phrases(documents), *named]:
+        phrase = re.sub("<.*?>", "", phrase)
         if spell(heard(phrase), knows) is None:
             unknown = unknown_characters(heard(phrase), knows)
             yield document.problem(path, f"语音模型没有“{unknown}”，永远听不到这句话",

@@ -37,6 +37,7 @@ OFFER_AT_MOST = 3
 PROMPTS: dict[str, frozenset[str]] = {
     name: frozenset(args.split()) for name, args in {
         "option_line": "option key", "menu_prompt": "", "going": "option", "corrected": "option",
+        "then_noted": "", "then_offer": "option",
         "back_to": "option", "steps_count": "count", "step_ordinal": "ordinal", "step_wait": "",
         "step_wait_short": "", "step_last": "", "steps_done": "count", "step_first": "",
         "more_offer": "", "more_done": "", "leaf_next": "", "no_next": "", "key_unknown": "",
@@ -91,6 +92,8 @@ class Session:
     """Id of the voice that the listener chose; empty: the usual one."""
     visited: tuple[str, ...] = ()
     """Menus already heard in full."""
+    then: str = ""
+    """Node that was asked for in the same breath as this one and is still to be told."""
     origin: tuple[str, int] | None = None
     """Where help was called from (node, part), so that * leads back there."""
 
@@ -130,6 +133,8 @@ class Match:
     node: str | None = None
     command: str | None = None
     key: str | None = None
+    then: str | None = None
+    """A second node that was asked for in the same breath."""
     corrected: bool = False
     """True if it came as a correction of what the guide had understood before."""
     score: float = 1.0
@@ -238,8 +243,8 @@ def advance(guide: Guide, session: Session, outcome: Outcome, today: datetime.da
             turn.update(held=()).say("reconnected").again()
         case Key(key):
             turn.key(key)
-        case Match(node=str() as node, corrected=corrected):
-            turn.go(node, corrected)
+        case Match(node=str() as node, corrected=corrected, then=then):
+            turn.go(node, corrected, then)
         case Match(command=str() as command):
             turn.command(command)
         case Match(key=str() as key):
@@ -264,7 +269,8 @@ def _repaired(guide: Guide, session: Session) -> Session:
     origin = session.origin if session.origin and session.origin[0] in guide.nodes else None
     return replace(session, part=_part(guide, session.node, session.part),
                    origin=origin and (origin[0], _part(guide, *origin)),
-                   asked=tuple(n for n in session.asked if n in guide.nodes))
+                   asked=tuple(n for n in session.asked if n in guide.nodes),
+                   then=session.then if session.then in guide.nodes else "")
 
 
 def _part(guide: Guide, node_id: str, part: int) -> int:
@@ -374,13 +380,27 @@ class _Turn:
             return self._options(node)
         if node.steps:
             return self.say("step_wait")
+        if self.session.then:
+            return self._offer_then()
         if part < len(node.more):
             return self.say("more_offer")
         return self.say("more_done" if part else "leaf_next")
 
+    def _offer_then(self) -> _Turn:
+        return self.say("then_offer", option=self.title(self.session.then))
+
+    @property
+    def _at_end(self) -> bool:
+        """True if all is told here and what else was asked for is on offer."""
+        node, session = self.node, self.session
+        # What was asked for goes before further parts of this, which nobody has asked for.
+        return bool(session.then) and (session.done or not node.steps) and not node.options and not session.asked
+
     def _step(self, full: bool) -> _Turn:
         node, part = self.node, self.session.part
         last = part == len(node.steps) - 1
+        if self.session.done and self.session.then:
+            return self._offer_then()
         if self.session.done:
             return self.say("steps_done", count=wording.count(len(node.steps)))
         if last and part:
@@ -400,13 +420,19 @@ class _Turn:
 
     # --- requests ----------------------------------------------------------------------------
 
-    def go(self, node_id: str, corrected: bool = False) -> _Turn:
-        """Jump to a node on request, saying what was understood so that it can be corrected."""
+    def go(self, node_id: str, corrected: bool = False, then: str | None = None) -> _Turn:
+        """Jump to a node on request, saying what was understood so that it can be corrected.
+
+        ``then`` is offered when that node is told.
+        """
         if node_id not in self.guide.nodes:
             return self.no_match()
         self.heard()
         if node_id != ROOT:
             self.say("corrected" if corrected else "going", option=self.title(node_id))
+        self.update(then=then if then in self.guide.nodes else "")
+        if self.session.then:
+            self.say("then_noted")
         return self.enter(node_id)
 
     def ask(self, candidates: Iterable[str]) -> _Turn:
@@ -434,6 +460,8 @@ class _Turn:
             return self.command(universal)
         if self.session.asked:
             return self._answer(key)
+        if key == "1" and self._at_end:
+            return self._do_next()
         if self.node.steps or self.node.more:
             inner = next((c.name for c in self.guide.commands.values() if c.step_key == key), None)
             if inner:
@@ -487,13 +515,15 @@ class _Turn:
             return self
         if self.session.paused or self.session.waiting:
             return self.heard().say("resumed").again()
-        return self._do_next() if self.node.steps or self.node.more else self.heard().again()
+        return self._do_next() if self.node.steps or self.node.more or self._at_end else self.heard().again()
 
     def _do_next(self) -> _Turn:
         node, part = self.node, self.session.part
         if len(self.session.asked) == 1:
             return self._do_yes()
         self.heard()
+        if self._at_end:
+            return self.go(self.session.then)
         if self.session.asked or node.options:
             return self.say("no_next")._what_now()
         if node.steps and part + 1 < len(node.steps):
@@ -556,7 +586,7 @@ class _Turn:
             return self.heard().enter(self.session.asked[0])
         if self.session.asked:
             return self.heard().again()
-        if self.node.steps or self.session.part < len(self.node.more):
+        if self.node.steps or self.session.part < len(self.node.more) or self._at_end:
             return self._do_next()
         return self.heard().say("yes_nothing")._what_now()
 
@@ -659,6 +689,8 @@ class _Turn:
         if asked:
             rows = [Choice(str(i), self.title(n)) for i, n in enumerate(asked, 1)]
             return *rows, Choice(str(len(asked) + 1), label["choice_none"])
+        if self._at_end:
+            return (Choice("1", self.title(self.session.then)),)
         if node.steps:
             return (Choice("1", label["choice_next"]), Choice("2", label["choice_back"]),
                     Choice("3", label["choice_first"]))

@@ -95,7 +95,7 @@ class Node:
     more: tuple[tuple[Sentence, ...], ...] = ()
     """Further parts of an explanation, each told on request."""
     requests: tuple[str, ...] = ()
-    """Ways in which people ask for it."""
+    """Ways in which people ask for it, templates as they are written."""
 
     def option(self, key: str) -> Option | None:
         """The option behind a key, or None."""
@@ -108,6 +108,7 @@ class Command:
 
     name: str
     phrases: tuple[str, ...]
+    """Ways of saying it, templates as they are written."""
     key: str | None = None
     """Key with this meaning everywhere, if any."""
     step_key: str | None = None
@@ -119,8 +120,16 @@ class Padding:
     """What people say around a request and what it is in plain words."""
 
     fillers: tuple[str, ...] = ()
+    wishes: tuple[str, ...] = ()
+    """What stands in front of a request and may be left away: 我想, 我要 ..."""
     negations: tuple[str, ...] = ()
-    """Openings of a correction: 不是这个, 我问的是 ..."""
+    """Openings of a correction that are complete in themselves: 不是这个, 听错了 ..."""
+    denials: tuple[str, ...] = ()
+    """Openings that what is not meant follows: 我不是问 ..."""
+    affirmations: tuple[str, ...] = ()
+    """Openings that what is meant follows: 我问的是 ..."""
+    connectors: tuple[str, ...] = ()
+    """What stands between two requests of one breath: 另外, 还想问 ..."""
     dialect: Mapping[str, str] = field(default_factory=dict)
     """Words of Hunan speech to plain ones."""
 
@@ -148,6 +157,31 @@ class Lexicon:
 
 
 @dataclass(frozen=True)
+class Scale:
+    """A logistic regression of the Judge."""
+
+    bias: float
+    coefficients: tuple[float, ...]
+    """For ``Evidence.features``."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How the Judge decides about what was typed, or about what was heard."""
+
+    right: Scale
+    """That the best label is right."""
+    served: Scale
+    """That the wanted node is among the three best."""
+    act: float
+    """Go to a node from this probability on."""
+    obey: float
+    """Obey a command from this probability on: a wrong one costs less than a wrong way."""
+    ask: float
+    """Ask from this probability on."""
+
+
+@dataclass(frozen=True)
 class Guide:
     """Everything that can be said, heard and shown, of one version of ``prompts/``."""
 
@@ -165,6 +199,12 @@ class Guide:
     """Words that are only shown."""
     padding: Padding
     lexicon: Lexicon
+    typed: Rule
+    spoken: Rule
+    misheard: Mapping[str, str] = field(default_factory=dict)
+    """What the open decoder writes in place of a term, to the term."""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """Words that templates may use: name to template."""
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Words that fit several nodes, and the nodes to offer."""
     outside: tuple[str, ...] = ()

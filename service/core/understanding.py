@@ -1,61 +1,66 @@
 """Understanding: from what was said to Match, Ask or NoMatch.
 
-Three ways, in this order: the phrase is listed (by its characters, then by its sound); it is a
-correction ("不是这个，我问的是…"); otherwise a linear classifier over the characters and merged
-syllables of all listed phrases weighs which of them it is like. The classifier is ridge
-regression on tf-idf n-grams (one-vs-all, closed form: Rifkin & Klautau, In Defense of One-Vs-All
-Classification, JMLR 2004), fitted when the guide is loaded: no training step, no model file.
+In this order: the phrase is listed (by its characters, then by its sound); it is a correction
+("不是这个，我问的是…"); it holds two requests; otherwise a Classifier weighs what it is like, and a
+Judge says how far that is to be believed: enough to act on, enough to ask, or not at all.
 """
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import re
 from dataclasses import dataclass
-from typing import Iterable, Sequence
+from typing import Iterable, NamedTuple, Sequence
 
 import numpy as np
 
+from service.core.classifier import Classifier
 from service.core.dialog import Ask, Match, NoMatch
 from service.core.grammar import bare
-from service.core.model import HELP, Guide
+from service.core.judge import Evidence, Judge, Verdict
+from service.core.model import HELP, ROOT, Guide
 from service.core.pinyin import distance, syllables
+from service.core.templates import Templates
 
 OUTSIDE = "~"
 """Label of sentences that are not for the guide."""
-RIDGE = 1.0
-"""Weight of the penalty in the ridge regression."""
-SHARPNESS = 6.0
-"""Factor from scores to log odds in the softmax."""
 TRUSTED = 0.75
 """The closed grammar's listed phrase is taken from this trust on."""
 SURE = 0.85
 """Confidence of a decoder that is sure of its words."""
 SHORT = 3
 """Characters of a short word."""
-EXPECTED_BONUS = 0.15
-"""Added to the score of what the guide has just offered."""
+EXPECTED_BONUS = 1.0
+"""Log odds that are added to what the guide has just offered."""
+EXAMPLES_OF_A_TEMPLATE = 6
+"""So many of a template's sentences are learnt."""
+REFUSED = 4.0
+"""Log odds that are taken from what the listener has just refused, and from that it is no request."""
+RATHER_RIGHT = 0.5
+"""Confidence from which a correction is acted on."""
+OFFERED = 3
+"""Nodes in a question, at the most."""
+LEAST_OFFERED = 0.04
+"""A node is offered from this probability on."""
+LEAST_OF_TWO = 4
+"""Characters of a request that stands beside another in one breath."""
+SURE_OF_EACH = 0.8
+"""Each of two requests must be as sure as this, or they are taken for one."""
+CLOSED_SHARE = 0.75
+"""Weight of the closed grammar's text beside the open decoder's, of 1: it mishears half as much."""
 
 
-@dataclass(frozen=True)
-class Thresholds:
-    """When to act, when to ask, when to say no. All are probabilities, 0 to 1."""
+ALIKE = 0.25
+"""Agreement of the two decoders from which the closed grammar has its whole share."""
 
-    match: float = 0.40
-    """Act on a request from here."""
-    margin: float = 0.10
-    """Act only if it leads the next by this much."""
-    ask: float = 0.20
-    """Ask if the nodes on offer have this much together."""
-    offer: float = 0.05
-    """A node is offered from here."""
-    match_coverage: float = 0.60
-    """Act only if this share of the syllables stands in word pairs that the listed phrases have."""
-    ask_coverage: float = 0.52
-    """Ask only from this share."""
-    outside: float = 0.50
-    """Say no from here, if the sentence looks like one that is not for the guide."""
+
+class Example(NamedTuple):
+    """One sentence to learn from."""
+
+    text: str
+    """In plain words, without fillers."""
+    label: str
+    weight: float
 
 
 @dataclass(frozen=True)
@@ -66,32 +71,50 @@ class Expectation:
     """Where the listener is; a correction does not lead there."""
     asked: tuple[str, ...] = ()
     """Nodes of the open question."""
+    refused: tuple[str, ...] = ()
+    """Nodes that were just refused; who does so speaks to the guide."""
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """What the Classifier makes of an utterance, before it is decided what to do."""
+
+    ranked: tuple[tuple[str, float], ...]
+    """(label, probability), best first."""
+    evidence: Evidence
 
 
 class Understanding:
-    """All phrases of one Guide, compiled. Immutable after construction, so threads may share it."""
+    """All phrases of one Guide. Immutable after construction, so threads may share it."""
 
-    def __init__(self, guide: Guide, thresholds: Thresholds = Thresholds()):
-        self._guide, self._thresholds = guide, thresholds
-        self._padding = _Padding(guide)
-        labelled = [(p, label) for p, label in labelled_phrases(guide)]
-        # A menu reads titles aloud, so that people repeat them; what is listed goes before.
+    def __init__(self, guide: Guide, classifier: Classifier):
+        self._guide, self._classifier = guide, classifier
+        self._judge = Judge(guide.typed, guide.spoken)
+        self._padding = Padding(guide)
         titles = [(node.title, node.id) for node in guide.nodes.values()]
-        self._exact = {bare(p): label for p, label in reversed(labelled + titles)}
+        # A menu reads titles aloud, so that people repeat them; what is listed goes before.
+        listed = [*labelled_phrases(guide), *titles]
+        self._exact: dict[str, str] = {}
+        for phrase, label in listed:
+            self._exact.setdefault(bare(phrase), label)
+        for phrase, label in listed:
+            self._exact.setdefault(self._padding.plain(phrase), label)
         self._sound: dict[tuple[str, ...], str | None] = {}
-        for phrase, label in labelled + titles:
+        for phrase, label in [*labelled_lines(guide), *titles]:
             key = syllables(bare(phrase))
             # Phrases of two nodes that sound the same are left to the characters.
             same = self._sound.setdefault(key, label) == label
             self._sound[key] = label if same else None
         self._choices = {bare(w): nodes for w, nodes in guide.choices.items()}
         self._choices |= {self._padding.plain(w): n for w, n in guide.choices.items()}
-        examples = labelled + [(p, OUTSIDE) for p in guide.outside] + titles
-        self._classifier = _Classifier([(self._padding.plain(p), label) for p, label in examples])
 
     def phrases(self) -> list[str]:
-        """Everything listed that can be said, for the grammar."""
-        listed = [p for p, _ in labelled_phrases(self._guide)] + list(self._guide.choices)
+        """What can be said, as the speech model would write it: the closed decoder learns from it which
+        words there are and which follows which."""
+        templates = Templates(self._guide.words)
+        listed = [text for line, _ in [*labelled_lines(self._guide), *((o, "") for o in self._guide.outside)]
+                  for text in templates.examples(line, EXAMPLES_OF_A_TEMPLATE)]
+        listed += [*self._guide.choices, *self._guide.padding.fillers, *self._guide.padding.negations]
         listed += [node.title for node in self._guide.nodes.values()]
         return [self._guide.lexicon.heard(p) for p in listed]
 
@@ -99,7 +122,7 @@ class Understanding:
 
     def interpret(self, text: str, expect: Expectation = Expectation()) -> Match | Ask | NoMatch:
         """What a text means to somebody who is at ``expect``. Never raises, whatever the text."""
-        return self._interpret([(text, 1.0)], self._known(expect))
+        return self._interpret(_Said((bare(text),)), self._known(expect))
 
     def hear(self, closed: str, opened: str, closed_confidence: float, opened_confidence: float,
              expect: Expectation = Expectation()) -> Match | Ask | NoMatch:
@@ -108,19 +131,12 @@ class Understanding:
         The closed grammar hears known phrases well, and hears them in everything; so it is
         believed as far as the open decoder heard something that sounds alike.
         """
-        closed, opened, expect = bare(closed), bare(opened), self._known(expect)
-        if not opened:
-            trust = closed_confidence
-        else:
-            apart = distance(syllables(closed), syllables(opened))
-            trust = closed_confidence * max(0.0, 1.0 - 1.2 * apart)
-        # A short word that the open decoder was unsure of: 对, heard openly as 多位.
-        short = closed_confidence >= SURE > opened_confidence and abs(len(closed) - len(opened)) <= 1
-        if closed and (trust >= TRUSTED or short and len(closed) <= SHORT):
-            listed = self._listed(closed, expect)
-            if listed:
-                return listed
-        return self._interpret([(opened, 1.0), (closed, trust)], expect)
+        said = _Said.heard(bare(closed), bare(opened), closed_confidence, opened_confidence)
+        expect = self._known(expect)
+        if not said.texts:
+            return NoMatch()
+        listed = said.is_trusted and self._listed(said.texts[0], expect)
+        return listed or self._interpret(said, expect)
 
     def is_complete(self, closed: str, opened: str) -> bool:
         """True if what was heard so far is a whole phrase, so that a short silence ends it."""
@@ -129,6 +145,28 @@ class Understanding:
                 return True
         return bool(opened) and isinstance(self.interpret(opened), Match)
 
+    def weigh(self, text: str) -> Weighed | None:
+        """How a text is weighed that is not listed; None if it is listed. For evaluation."""
+        return self._weigh_unlisted(_Said((bare(text),)))
+
+    def weigh_heard(self, closed: str, opened: str, closed_confidence: float,
+                    opened_confidence: float) -> Weighed | None:
+        """The same of an utterance."""
+        return self._weigh_unlisted(
+            _Said.heard(bare(closed), bare(opened), closed_confidence, opened_confidence))
+
+    def judge(self, weighed: Weighed) -> Verdict:
+        """How far it is to be believed."""
+        return self._judge.judge(weighed.evidence)
+
+    def _weigh_unlisted(self, said: _Said) -> Weighed | None:
+        texts = [t for t in said.texts if t]
+        if not texts or all(len(t) < 2 for t in texts):
+            return None
+        if (not said.spoken or said.is_trusted) and self._listed(texts[0], Expectation()):
+            return None
+        return self._weigh(said, Expectation())
+
     # --- how ---------------------------------------------------------------------------------
 
     def _known(self, expect: Expectation) -> Expectation:
@@ -136,122 +174,260 @@ class Understanding:
         asked = tuple(n for n in expect.asked if n in self._guide.nodes)
         return dataclasses.replace(expect, asked=asked)
 
-    def _interpret(self, texts: Sequence[tuple[str, float]], expect: Expectation):
-        texts = [(t, weight) for t, weight in ((bare(t), w) for t, w in texts) if t and weight > 0]
-        if not texts:
+    def _interpret(self, said: _Said, expect: Expectation) -> Match | Ask | NoMatch:
+        if not any(said.texts):
             return NoMatch()
-        found = self._listed(texts[0][0], expect) or self._corrected(texts, expect)
+        found = None if said.spoken else self._listed(said.texts[0], expect)
+        found = found or self._corrected(said, expect)
         if found:
             return found
-        if all(len(text) < 2 for text, _ in texts):
+        if all(len(text) < 2 for text in said.texts):
             return NoMatch()  # One sign that is not listed tells nothing: 龙 only sounds like 农.
-        total = sum(weight for _, weight in texts)
-        scores = sum(self._scores(text, expect) * (weight / total) for text, weight in texts)
-        # A closed grammar hears known words in everything; only the first text can tell how much
-        # of what was said is known at all.
-        return self._decide(scores, self._classifier.coverage(self._padding.plain(texts[0][0])))
-
-    def _scores(self, text: str, expect: Expectation) -> np.ndarray:
-        scores = self._classifier.scores(self._padding.plain(text))
-        for node in expect.asked:
-            scores[self._classifier.index[node]] += EXPECTED_BONUS
-        return scores
+        return self._two(said, expect) or self._decided(said, expect)
 
     def _listed(self, text: str, expect: Expectation) -> Match | Ask | None:
         """The outcome of a phrase that stands in ``prompts/``."""
-        plain = self._padding.plain(text)
-        for form in (text, self._padding.trim(text), plain):
-            if form in self._exact:
-                return self._outcome(self._exact[form], 1.0)
+        half = text[:len(text) // 2]
+        forms = (text, self._padding.trim(text), self._padding.plain(text), self._padding.wish(text))
+        for form in (*forms, half) if len(half) > 1 and text == half * 2 else forms:  # 是咯是咯
             among = self._among_asked(form, expect)
+            if isinstance(among, Ask):
+                return among
+            if form in self._exact:
+                return _outcome(self._exact[form], 1.0)
             if among:
                 return among
             if form in self._choices:
                 return self._choice(self._choices[form], expect)
         label = self._sound.get(syllables(self._padding.trim(text))) or self._sound.get(syllables(text))
-        return self._outcome(label, 0.9) if label else None
+        return _outcome(label, 0.9) if label else None
 
     def _choice(self, nodes: tuple[str, ...], expect: Expectation) -> Match | Ask:
         among = [n for n in expect.asked if n in nodes]
         return Match(node=among[0], score=0.9) if len(among) == 1 else Ask(nodes)
 
-    def _among_asked(self, text: str, expect: Expectation) -> Match | None:
-        """The one node of the open question whose title has the answer in it."""
+    def _among_asked(self, text: str, expect: Expectation) -> Match | Ask | None:
+        """The node of the open question whose title has the answer in it; of several it is asked again."""
         if len(text) < 2:
             return None
-        fits = [n for n in expect.asked if text in self._guide.nodes[n].title]
-        return Match(node=fits[0], score=0.95) if len(fits) == 1 else None
+        fits = tuple(n for n in expect.asked if text in self._guide.nodes[n].title)
+        if len(fits) > 1:
+            return Ask(fits)
+        return Match(node=fits[0], score=0.95) if fits else None
 
-    def _corrected(self, texts: Sequence[tuple[str, float]], expect: Expectation) -> Match | Ask | None:
-        """The outcome of what follows 不是这个，我问的是…, if the first text begins so."""
-        rests = [(self._padding.correction(text), weight) for text, weight in texts]
-        if rests[0][0] is None:
+    # --- correcting --------------------------------------------------------------------------
+
+    def _corrected(self, said: _Said, expect: Expectation) -> Match | Ask | NoMatch | None:
+        """The outcome of 不是这个，我问的是…, 我不是问医保 and the like; None if it is none of them."""
+        split = [self._padding.correction(text) for text in said.texts]
+        if split[0] is None:
             return None
-        found = self._interpret([(r, w) for r, w in rests if r], Expectation(asked=expect.asked))
+        wanted = said.with_texts(tuple(s.wanted if s else "" for s in split))
+        refused = self._refused(split[0].refused, expect)
+        if not any(wanted.texts):
+            # 我不是问医保, and not a word of what else: it is no if it refuses what was understood.
+            return Match(command="no", score=0.9) if refused & {expect.node, *expect.asked} else None
+        refused = refused | {expect.node} & self._guide.nodes.keys() - {ROOT}
+        found = self._interpret(wanted, Expectation(asked=tuple(n for n in expect.asked if n not in refused),
+                                                    refused=tuple(refused & self._guide.nodes.keys())))
         if isinstance(found, Match) and (found.node is None or found.node != expect.node):
             return dataclasses.replace(found, corrected=True)
         if isinstance(found, Ask):
             return Ask(tuple(c for c in found.candidates if c != expect.node), found.scores)
         return None
 
-    def _outcome(self, label: str, score: float) -> Match:
-        if label.startswith("!"):
-            name = label[1:]
-            return Match(node=HELP, score=score) if name == "help" else Match(command=name, score=score)
-        return Match(key=label[1:], score=score) if label.startswith("#") else Match(node=label, score=score)
+    def _refused(self, text: str, expect: Expectation) -> set[str]:
+        """The nodes that a refusal names."""
+        if not text:
+            return set()
+        found = self._interpret(_Said((text,)), Expectation())
+        named = set(found.candidates if isinstance(found, (Ask, NoMatch)) else (found.node,))
+        return named | {n for n in (expect.node, *expect.asked) if n in self._guide.nodes
+                        and text in self._guide.nodes[n].title}
 
-    def _decide(self, scores: np.ndarray, coverage: float) -> Match | Ask | NoMatch:
-        odds = np.exp(SHARPNESS * (scores - scores.max()))
-        shares = odds / odds.sum()
-        order = np.argsort(-shares)
-        labels = self._classifier.labels
-        ranked = [(labels[i], float(shares[i])) for i in order]
-        nodes = [(label, p) for label, p in ranked if _is_node(label)][:3]
-        (best, p), (_, second) = ranked[0], ranked[1]
-        limits = self._thresholds
-        clear = best != OUTSIDE and p >= limits.match and p - second >= limits.margin
-        if clear and coverage >= limits.match_coverage:
-            return self._outcome(best, p)
-        offered = [(label, p) for label, p in nodes if p >= limits.offer]
-        outside = dict(ranked)[OUTSIDE]
-        likely = sum(p for _, p in offered) >= limits.ask and coverage >= limits.ask_coverage
-        if offered and outside < limits.outside and likely:
-            return Ask(tuple(n for n, _ in offered), tuple(p for _, p in offered))
-        return NoMatch(tuple(n for n, _ in nodes), tuple(p for _, p in nodes))
+    # --- two requests in one breath -------------------------------------------------------------
+
+    def _two(self, said: _Said, expect: Expectation) -> Match | None:
+        """The first of two requests, with the second to be offered; None if it is only one."""
+        splits = [self._padding.splits(text) for text in said.texts]
+        for connector, parts in splits[0].items():
+            # The other decoder may have heard the connector as something else.
+            others = [other.get(connector, ("", "")) for other in splits[1:]]
+            found = [self._decided(said.with_texts(texts), expect) for texts in zip(parts, *others)]
+            nodes = [one.node for one in found if isinstance(one, Match) and one.score >= SURE_OF_EACH]
+            if len(nodes) == 2 and None not in nodes and nodes[0] != nodes[1]:
+                return Match(node=nodes[0], then=nodes[1], score=SURE_OF_EACH)
+        return None
+
+    # --- weighing ---------------------------------------------------------------------------------
+
+    def _decided(self, said: _Said, expect: Expectation) -> Match | Ask | NoMatch:
+        weighed = self._weigh(said, expect)
+        verdict = self.judge(weighed)
+        if expect.refused and verdict.confidence >= RATHER_RIGHT:
+            # Whoever was sent the wrong way once is rather sent on than questioned.
+            verdict = dataclasses.replace(verdict, acts=True)
+        return decide(weighed, verdict)
+
+    def _weigh(self, said: _Said, expect: Expectation) -> Weighed:
+        texts = [(self._padding.plain(text), share) for text, share in zip(said.texts, said.shares) if text]
+        total = sum(share for _, share in texts)
+        weighed = [self._classifier.log_probabilities(text) for text, _ in texts]
+        odds = sum(logs * (share / total) for logs, (_, share) in zip(weighed, texts))
+        index = self._classifier.index
+        for node in expect.asked:
+            odds[index[node]] += EXPECTED_BONUS
+        for label in {"!top" if node == ROOT else node for node in expect.refused} & index.keys():
+            odds[index[label]] -= REFUSED
+        if expect.refused:
+            odds[index[OUTSIDE]] -= REFUSED
+        shares = np.exp(odds - odds.max())
+        shares /= shares.sum()
+        order = np.argsort(-shares, kind="stable")
+        ranked = tuple((self._classifier.labels[i], float(shares[i])) for i in order)
+        # A closed grammar hears known words in everything; only the last text can tell how much of
+        # what was said is known at all.
+        outside = shares[self._classifier.index[OUTSIDE]]
+        spoken_outside = np.exp(weighed[-1][self._classifier.index[OUTSIDE]])
+        evidence = Evidence(
+            best=ranked[0][1] if ranked[0][0] != OUTSIDE else 0.0, second=ranked[1][1],
+            outside=float(max(outside, spoken_outside)),
+            pairs=self._classifier.coverage(texts[-1][0], 2), triples=self._classifier.coverage(texts[-1][0], 3),
+            length=len(texts[-1][0]), command=ranked[0][0][0] in "!#",
+            spoken=said.spoken, agreement=said.agreement, closed=said.confidences[0],
+            opened=said.confidences[-1])
+        return Weighed(ranked, evidence)
+
+
+def decide(weighed: Weighed, verdict: Verdict) -> Match | Ask | NoMatch:
+    """What to do about what was weighed and judged."""
+    best = weighed.ranked[0][0]
+    nodes = [(label, p) for label, p in weighed.ranked if _is_node(label)][:OFFERED]
+    offered = tuple((n, p) for n, p in nodes if p >= LEAST_OFFERED)
+    if best != OUTSIDE and (verdict.obeys if best.startswith("!") else verdict.acts):
+        return _outcome(best, verdict.confidence)
+    if offered and verdict.asks:
+        return Ask(tuple(n for n, _ in offered), tuple(p for _, p in offered))
+    return NoMatch(tuple(n for n, _ in nodes), tuple(p for _, p in nodes))
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What was said, in the words of one or two who wrote it down."""
+
+    texts: tuple[str, ...]
+    """The one that knows the guide's words first."""
+    shares: tuple[float, ...] = (1.0,)
+    """How much each counts."""
+    confidences: tuple[float, ...] = (1.0,)
+    agreement: float = 1.0
+    """How far they sound alike, 0 to 1."""
+    spoken: bool = False
+
+    @classmethod
+    def heard(cls, closed: str, opened: str, closed_confidence: float, opened_confidence: float) -> _Said:
+        """What the two decoders heard; without texts if they heard nothing."""
+        if not closed and not opened:
+            return cls(())
+        if not opened:
+            return cls((closed,), (1.0,), (closed_confidence,), 1.0, True)
+        if not closed:
+            return cls((opened,), (1.0,), (opened_confidence,), 0.0, True)
+        agreement = 1.0 - distance(syllables(closed), syllables(opened))
+        share = CLOSED_SHARE * min(1.0, agreement / ALIKE)
+        return cls((closed, opened), (share, 1 - share), (closed_confidence, opened_confidence), agreement, True)
+
+    @property
+    def is_trusted(self) -> bool:
+        """True if what the closed grammar heard may be taken as it stands."""
+        if not self.spoken or len(self.texts) < 2:
+            return self.confidences[0] >= TRUSTED
+        closed, opened = self.texts
+        if self.confidences[0] * max(0.0, 1.2 * self.agreement - 0.2) >= TRUSTED:
+            return True
+        # A short word that the open decoder was unsure of: 对, heard openly as 多位.
+        short = self.confidences[0] >= SURE > self.confidences[1] and abs(len(closed) - len(opened)) <= 1
+        return short and len(closed) <= SHORT
+
+    def with_texts(self, texts: tuple[str, ...]) -> _Said:
+        """A part of it."""
+        return dataclasses.replace(self, texts=texts)
+
+
+def _outcome(label: str, score: float) -> Match:
+    if label.startswith("!"):
+        name = label[1:]
+        return Match(node=HELP, score=score) if name == "help" else Match(command=name, score=score)
+    return Match(key=label[1:], score=score) if label.startswith("#") else Match(node=label, score=score)
 
 
 def _is_node(label: str) -> bool:
     return label[0] not in "!#~"
 
 
-def labelled_phrases(guide: Guide) -> Iterable[tuple[str, str]]:
-    """Every listed phrase with its label: a node id, !command or #key."""
+def labelled_lines(guide: Guide) -> Iterable[tuple[str, str]]:
+    """Every line that can be said, as it is written, with its label: a node id, !command or #key."""
     for node in guide.nodes.values():
-        for phrase in node.requests:
-            yield phrase, node.id
+        for line in node.requests:
+            yield line, node.id
     for command in guide.commands.values():
-        for phrase in command.phrases:
-            yield phrase, f"!{command.name}"
-    for key, phrases in guide.key_phrases.items():
-        for phrase in phrases:
-            yield phrase, f"#{key}"
+        for line in command.phrases:
+            yield line, f"!{command.name}"
+    for key, lines in guide.key_phrases.items():
+        for line in lines:
+            yield line, f"#{key}"
 
 
-class _Padding:
+def labelled_phrases(guide: Guide) -> Iterable[tuple[str, str]]:
+    """Every sentence that these lines stand for, with its label."""
+    templates = Templates(guide.words)
+    for line, label in labelled_lines(guide):
+        for text in templates.expand(line):
+            yield text, label
+
+
+def examples(guide: Guide) -> list[Example]:
+    """What the Classifier learns from. A template's sentences count less, because they are alike."""
+    templates, padding = Templates(guide.words), Padding(guide)
+    lines = [*labelled_lines(guide), *((line, OUTSIDE) for line in guide.outside)]
+    lines += [(node.title, node.id) for node in guide.nodes.values()]
+    # Which of two ways leads to the same place need not be told apart.
+    same = {"!help": HELP, f"{ROOT}": "!top"}
+    return [Example(padding.plain(text), same.get(label, label), round(len(texts) ** -0.5, 3))
+            for line, label in lines for texts in [templates.examples(line, EXAMPLES_OF_A_TEMPLATE)]
+            for text in texts]
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What somebody says who was misunderstood."""
+
+    refused: str
+    """What they did not mean, in their words."""
+    wanted: str
+    """What they mean; empty if they do not say."""
+
+
+class Padding:
     """Takes away what people say around a request, and turns Hunan words into plain ones."""
 
     def __init__(self, guide: Guide):
-        fillers = sorted(map(bare, guide.padding.fillers), key=len, reverse=True)
-        long = "|".join(re.escape(f) for f in fillers if len(f) > 1)
+        words = guide.padding
+        fillers = _longest_first(words.fillers)
         short = "".join(f for f in fillers if len(f) == 1)
-        self._long = re.compile(long or r"(?!)")
+        self._long = _any_of(f for f in fillers if len(f) > 1)
         self._ends = re.compile(f"^[{short}]+|[{short}]+$" if short else r"(?!)")
-        negations = sorted(map(bare, guide.padding.negations), key=len, reverse=True)
-        self._negation = re.compile("|".join(map(re.escape, negations)) or r"(?!)")
+        self._negation = _any_of(_longest_first(words.negations))
+        self._denial = _any_of(_longest_first(words.denials))
+        self._affirmation = _any_of(_longest_first(words.affirmations))
+        self._connector = _any_of(_longest_first(words.connectors))
+        self._wishes = re.compile(f"^(?:{_any_of(_longest_first(words.wishes)).pattern})+")
         self._heard = guide.lexicon.heard
-        words = {self._heard(k): v for k, v in guide.padding.dialect.items()}
-        self._words = dict(sorted(words.items(), key=lambda kv: -len(kv[0])))
-        self._dialect = re.compile("|".join(map(re.escape, self._words)) or r"(?!)")
+        plain = {self._heard(k): v for k, v in words.dialect.items()}
+        self._words = dict(sorted(plain.items(), key=lambda kv: -len(kv[0])))
+        self._dialect = _any_of(self._words)
+        self._misheard = guide.misheard
+        self._terms = _any_of(_longest_first(guide.misheard))
 
     def trim(self, text: str) -> str:
         """Characters only, without fillers; the text itself if nothing would be left."""
@@ -259,74 +435,48 @@ class _Padding:
         return self._ends.sub("", self._long.sub("", text)) or text
 
     def plain(self, text: str) -> str:
-        """Trimmed, in plain words."""
-        return self._dialect.sub(lambda m: self._words[m[0]], self._heard(self.trim(text)))
+        """Trimmed, in plain words, with the terms that the recogniser is known to miss."""
+        text = self._terms.sub(lambda m: self._misheard[m[0]], self.trim(text))
+        return self._dialect.sub(lambda m: self._words[m[0]], self._heard(text))
 
-    def correction(self, text: str) -> str | None:
-        """What follows the opening of a correction, or None if there is no opening."""
+    def wish(self, text: str) -> str:
+        """In plain words, without 我想 and the like in front."""
+        plain = self.plain(text)
+        return self._wishes.sub("", plain) or plain
+
+    def correction(self, text: str) -> Correction | None:
+        """The parts of a correction; None if the text is none."""
         text = rest = self.trim(text)
+        refused = ""
         # All openings at once, but never the last words: 不对不对 is itself an answer.
-        while (match := self._negation.match(rest)) and 0 < match.end() < len(rest):
+        while rest:
+            denial, negation = self._denial.match(rest), self._negation.match(rest)
+            if denial and denial.end() >= (negation.end() if negation else 0) and denial.end() < len(rest):
+                rest = rest[denial.end():]
+                wish = self._affirmation.search(rest)
+                if wish and wish.start() >= 2 and wish.end() < len(rest):
+                    return Correction(rest[:wish.start()], rest[wish.end():])
+                return Correction(rest, "")
+            match = negation or self._affirmation.match(rest)
+            if not match or not 0 < match.end() < len(rest) or rest == text and match is not negation:
+                break
             rest = rest[match.end():]
-        return rest if rest != text and len(rest) >= 2 else None
+        return Correction(refused, rest) if rest != text and len(rest) >= 2 else None
+
+    def splits(self, text: str) -> dict[str, tuple[str, str]]:
+        """Where there may be two requests of one breath: connector to what is before and behind it."""
+        text = bare(text)
+        found = {}
+        for match in self._connector.finditer(text):
+            first, second = text[:match.start()], text[match.end():]
+            if min(len(self.trim(first)), len(self.trim(second))) >= LEAST_OF_TWO:
+                found[match[0]] = first, second
+        return found
 
 
-class _Classifier:
-    """Ridge regression from n-grams of characters and syllables to labels."""
-
-    def __init__(self, examples: Sequence[tuple[str, str]]):
-        self.labels = sorted({label for _, label in examples})
-        self.index = {label: i for i, label in enumerate(self.labels)}
-        grams = [_grams(text) for text, _ in examples]
-        counts = collections.Counter(g for one in grams for g in one)
-        # A longer n-gram that occurs once only tells its own phrase; single signs are kept.
-        kept = [g for g, n in counts.items() if n > 1 or len(g) == 2]
-        self._place = {g: i for i, g in enumerate(kept)}
-        self._weight = np.array([np.log(len(examples) / counts[g]) + 1 for g in kept], np.float32)
-        rows = [self._places(g) for g in grams]
-        scale = [1 / np.linalg.norm(self._weight[r]) if len(r) else 0.0 for r in rows]
-        targets = np.full((len(examples), len(self.labels)), -1, np.float32)
-        targets[np.arange(len(examples)), [self.index[label] for _, label in examples]] = 1
-        users = collections.defaultdict(list)
-        for example, places in enumerate(rows):
-            for place in places:
-                users[place].append(example)
-        # The matrix of examples by n-grams is nearly empty: sums over each n-gram's users are
-        # twenty times quicker than the dense products.
-        kernel = np.zeros((len(examples), len(examples)), np.float32)
-        scale = np.array(scale, np.float32)
-        for place, who in users.items():
-            values = scale[who] * self._weight[place]
-            kernel[np.ix_(who, who)] += np.outer(values, values)
-        kernel[np.diag_indices_from(kernel)] += RIDGE
-        dual = np.linalg.solve(kernel, targets)
-        self._coefficients = np.zeros((len(kept), len(self.labels)), np.float32)
-        for place, who in users.items():
-            self._coefficients[place] = (scale[who] * self._weight[place]) @ dual[who]
-
-    def scores(self, text: str) -> np.ndarray:
-        """A score for each label, shape (labels,): about 1 for a sure yes, -1 for a sure no."""
-        places = self._places(_grams(text))
-        if not len(places):
-            flat = np.full(len(self.labels), -1, np.float32)
-            flat[self.index[OUTSIDE]] = 0
-            return flat
-        weights = self._weight[places]
-        return (weights / np.linalg.norm(weights)) @ self._coefficients[places]
-
-    def coverage(self, text: str) -> float:
-        """Share of the syllables (0 to 1) that stand in a pair of syllables of some example."""
-        sounds = syllables(text)
-        pairs = [("s", *sounds[i:i + 2]) in self._place for i in range(len(sounds) - 1)]
-        known = [a or b for a, b in zip([False, *pairs], [*pairs, False])]
-        return sum(known) / len(known) if len(known) > 1 else 1.0
-
-    def _places(self, grams: Iterable[tuple]) -> np.ndarray:
-        return np.array([self._place[g] for g in grams if g in self._place], int)
+def _longest_first(words: Iterable[str]) -> list[str]:
+    return sorted(map(bare, words), key=len, reverse=True)
 
 
-def _grams(text: str) -> set[tuple]:
-    """Unigrams to trigrams of syllables, unigrams and bigrams of characters; first the kind."""
-    sounds = syllables(text)
-    found = {("s", *sounds[i:i + n]) for n in (1, 2, 3) for i in range(len(sounds) - n + 1)}
-    return found | {("c", *text[i:i + n]) for n in (1, 2) for i in range(len(text) - n + 1)}
+def _any_of(words: Iterable[str]) -> re.Pattern:
+    return re.compile("|".join(map(re.escape, words)) or r"(?!)")

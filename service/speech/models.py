@@ -33,8 +33,9 @@ except ImportError:  # Windows
 COMMAND = "python -m service models"
 """How the caregiver starts :func:`main`; part of what is shown."""
 LOCK_PAUSE_S = 0.2
-ROLES = {"recognizer": "语音识别", "voice": "语音合成"}
-WITHOUT = {"recognizer": "仍可用按键和触摸操作", "voice": "没有录好的话由电脑原来的声音来念"}
+ROLES = {"recognizer": "语音识别", "voice": "语音合成", "comparison": "对比"}
+WITHOUT = {"recognizer": "仍可用按键和触摸操作", "voice": "没有录好的话由电脑原来的声音来念",
+           "comparison": "只是不能跟它对比"}
 """What happens without a model of each role."""
 
 

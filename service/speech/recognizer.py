@@ -64,10 +64,15 @@ class Recognizer:
 
     def transcribe(self, pcm: bytes) -> Transcript:
         """What the open decoder alone hears of a whole recording, 16 kHz 16 bit mono PCM."""
+        return self.transcribe_timed(pcm)[0]
+
+    def transcribe_timed(self, pcm: bytes) -> tuple[Transcript, float]:
+        """The same, and the wall time from the last sample to the text, seconds."""
         decoder = _Decoder(vosk.KaldiRecognizer(self._model, RATE_HZ))
         for start in range(0, len(pcm), BATCH_BYTES):
             decoder.accept(pcm[start:start + BATCH_BYTES])
-        return decoder.finish()
+        ended = time.perf_counter()
+        return decoder.finish(), time.perf_counter() - ended
 
     def decoders(self, grammar: tuple[str, ...], which: str = "both") -> Decoders:
         """Decoders for one stream; ``grammar`` comes from ``compile_grammar``."""

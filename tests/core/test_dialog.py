@@ -599,3 +599,44 @@ def test_help_called_from_a_vanished_node_leads_to_the_main_menu(guide):
 
 def test_a_request_for_an_unknown_node_is_a_misunderstanding(talk):
     assert talk(Match(node="gone")).said == ("我没听懂，您讲短一点，比如医保卡里的钱。",)
+
+
+# --- two requests in one breath ----------------------------------------------------------------------
+
+TWO = Match(node="m2_med", then="m3_cert")
+
+
+def test_the_first_of_two_requests_is_served_and_the_second_offered_when_it_is_told(talk):
+    talk(TWO)
+    assert talk.reply.node == "m2_med" and any("等下再讲" in s for s in talk.said)
+    while talk.reply.node == "m2_med" and not any("要听就按一" in s for s in talk.said):
+        talk.do("next")
+    assert talk.reply.node == "m2_med" and "开缴费证明" in talk.keys
+    talk("1")
+    assert talk.reply.node == "m3_cert" and not talk.session.then
+
+
+@pytest.mark.parametrize("answer", [Match(command="yes"), Match(command="next"), Key("1"), Match(command="resume")])
+@pytest.mark.parametrize("first", ["m5_hotline", "m1_counter", "m2_base"])
+def test_it_is_taken_by_voice_and_by_key_behind_every_kind_of_node(talk, first, answer):
+    talk(Match(node=first, then="m3_cert"))
+    for _ in range(20):
+        if any("要听就按一" in s for s in talk.said):
+            break
+        talk.do("next")
+    assert talk(answer).reply.node == "m3_cert"
+
+
+def test_who_asks_for_something_else_is_not_held_to_it(talk):
+    talk(TWO).ask("m4_age")
+    assert not talk.session.then and not any("要听就按一" in s for s in talk.said)
+
+
+def test_who_does_not_want_it_goes_on_as_usual(talk):
+    talk(TWO)
+    assert talk("*").reply.node == "m2" and talk("9").reply.node == ROOT
+
+
+def test_a_second_request_that_the_guide_has_lost_is_forgotten(talk):
+    talk.session = replace(talk.session, then="gone")
+    assert talk("#").session.then == ""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.core.pinyin import distance, merge, syllables
+from service.core.pinyin import distance, merge, sound_distance, syllable_cost, syllables
 
 
 @pytest.mark.parametrize("a, b", [
@@ -31,6 +31,18 @@ def test_distance_is_a_share_of_the_longer():
     assert distance(a, a) == 0 and distance(a, ()) == 1 and distance((), ()) == 0
     assert distance(a, b) == pytest.approx(1 / 3) == distance(b, a)
     assert distance(a, syllables("我要查社保")) == pytest.approx(2 / 5)
+
+
+def test_a_merger_costs_little_and_a_real_difference_much():
+    tone, merger, half, other = (syllable_cost(*pair) for pair in
+                                 (("ma1", "ma3"), ("nan2", "lan2"), ("da4", "dan4"), ("ma1", "shu4")))
+    assert 0 == syllable_cost("ma1", "ma1") < tone < merger < half < other == 1
+    assert merger < other / 5
+
+
+def test_texts_that_only_mergers_tell_apart_sound_nearly_alike():
+    assert sound_distance("湖南人社", "福兰人设") < 0.2 < sound_distance("湖南人社", "河南人事")
+    assert sound_distance("", "") == 0 and sound_distance("医保", "") == 1
 
 
 def test_what_is_no_character_has_no_trouble():

@@ -93,6 +93,43 @@ def test_commands(understanding, text, command):
     assert understanding.interpret(text).command == command
 
 
+@pytest.mark.parametrize("text", [
+    "社", "龙", "社保" * 5000, "我想问一下" * 2000, "12333", "abc def", "SHEBAO", "１２３", "養老保險怎麼查", "冇得么子", "🙂🙂🙂",
+    "社保", "钱", "那个", "的", "不是我问的是", "我不是问", "还有", "另外还有顺便", "不不不不不", "\ud800", "<养老>"])
+def test_bad_input_is_an_honest_ask_or_no_and_never_a_confident_guess(understanding, text):
+    found = understanding.interpret(text)
+    assert isinstance(found, (Ask, NoMatch)) or found.command or text in ("養老保險怎麼查", "冇得么子")
+    understanding.hear(text[:200], text[:200], 0.5, 0.5)
+
+
+# --- several things at once ----------------------------------------------------------------------------
+
+@pytest.mark.parametrize("text, first, second", [
+    ("我想查一下医保卡里还有多少钱，另外再问一下我哪年退休", "m2_med", "m4_age"),
+    ("缴费证明在哪里开，还有养老金认证怎么搞", "m3_cert", "x_auth"),
+    ("支付宝怎么查社保，顺便问一下社保局的电话是多少", "m1p_alipay", "m5_hotline")])
+def test_of_two_requests_the_first_is_served_and_the_second_kept(understanding, text, first, second):
+    found = understanding.interpret(text)
+    assert (found.node, found.then) == (first, second)
+    heard = understanding.hear(text, text, 0.9, 0.9)
+    assert (heard.node, heard.then) == (first, second)
+
+
+@pytest.mark.parametrize("text", ["还有一个人在家里", "我还有三年退休", "医保卡里还有多少钱", "另外一个地方交过社保怎么合并"])
+def test_what_only_looks_like_two_requests_is_one(understanding, text):
+    found = understanding.interpret(text)
+    assert not (isinstance(found, Match) and found.then)
+
+
+@pytest.mark.parametrize("text, node", [
+    ("我老倌子前年走了，我一个人住，崽在广东打工，昨天社区的人讲我领养老金要认证，我走不动，这个认证怎么搞", "x_auth"),
+    ("请问缴费证明怎么开，是这样的，我孙子要在长沙买房，银行要这个东西，我跑了一趟人家讲没得不行", "m3_cert"),
+    ("昨天有个男的打电话来，讲我医保卡要停了，喊我报验证码，我是不是碰到骗子了，我心里慌得很", "m5_fraud")])
+def test_a_long_story_arrives_wherever_the_question_stands(understanding, text, node):
+    found = understanding.interpret(text)
+    assert node_of(found) == node or isinstance(found, Ask) and node in found.candidates
+
+
 # --- asking back ----------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("word", ["社保", "养老", "医保", "退休金", "基数", "微信", "电话", "钱"])
@@ -145,6 +182,24 @@ def test_asking_again_for_the_same_is_not_announced_as_a_correction(understandin
     assert not (isinstance(found, Match) and found.corrected)
 
 
+@pytest.mark.parametrize("text, node", [
+    ("我不是问医保卡里的钱，我问的是养老金账户", "m2_pension"), ("我没问医保，我要问的是缴费证明怎么开", "m3_cert"),
+    ("我问的不是养老金认证，我想问的是社保局的电话", "m5_hotline"), ("不要讲医保，我想问我哪年退休", "m4_age")])
+def test_what_is_denied_is_not_taken_for_what_is_meant(understanding, text, node):
+    found = understanding.interpret(text, Expectation(node="m2_med"))
+    assert node_of(found) == node and found.corrected
+
+
+def test_only_to_deny_what_was_understood_is_no(understanding):
+    assert understanding.interpret("我不是问医保卡里的钱", Expectation(node="m2_med")).command == "no"
+
+
+def test_a_new_request_in_place_of_an_answer_is_served(understanding):
+    asked = Expectation(node="root", asked=("m2_med", "m4_medgap"))
+    assert node_of(understanding.interpret("支付宝怎么查社保", asked)) == "m1p_alipay"
+    assert node_of(understanding.interpret("算了，我要开缴费证明", asked)) == "m3_cert"
+
+
 @pytest.mark.parametrize("text", ["不是", "不对不对", "不是不是不是", "都不是", "错了"])
 def test_a_mere_no_is_no(understanding, text):
     assert understanding.interpret(text).command == "no"
@@ -187,7 +242,7 @@ def test_a_whole_phrase_is_known_to_be_whole(understanding):
 # --- the same every time --------------------------------------------------------------------------
 
 def test_the_same_words_mean_the_same_in_another_process(guide, understanding):
-    again = Understanding(guide)
+    again = Understanding(guide, understanding._classifier)
     for text in ("我医保卡里头剩好多钱", "社保", "今天天气好热", "我想问问那个退休的事情", "查一下"):
         found = understanding.interpret(text)
         assert found == understanding.interpret(text)

@@ -1,0 +1,1 @@
+"""How well the guide understands: sets, rooms, scores, and the choice of the Judge's coefficients."""

@@ -1,0 +1,137 @@
+"""Fitting: learns the Classifier from the listed phrases, and keeps what was learnt.
+
+    python -m service.fitting OUT < EXAMPLES
+
+A process of its own learns: it needs scikit-learn, which the running service then does not hold in
+memory, and half a minute of a core, which the listener who is speaking then does not wait for.
+"""
+
+from __future__ import annotations
+
+import collections
+import hashlib
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Sequence
+
+import numpy as np
+
+from service.core.classifier import CHARACTER_GRAMS, SYLLABLE_GRAMS, Classifier, Coefficients, grams
+from service.core.model import Guide
+from service.core.understanding import Example, examples
+from service.errors import ModelError
+
+log = logging.getLogger(__name__)
+FORMAT = 1
+"""Raised when the same examples would be learnt differently."""
+STRENGTH = 20.0
+"""Inverse of the penalty on large coefficients."""
+STEPS, TOLERANCE = 60, 1e-3
+"""Of the solver (L-BFGS)."""
+LEAST_USES = 2
+"""An n-gram of fewer examples only tells its own phrase."""
+KEPT = 3
+"""Files of older guides that are kept."""
+AT_MOST_S = 600
+"""Learning that takes longer than this has hung."""
+
+
+def classifier(guide: Guide, folder: Path) -> Classifier:
+    """The Classifier of a guide: as kept in ``folder``, or learnt now and kept.
+
+    ModelError if it can neither be read nor learnt.
+    """
+    listed = examples(guide)
+    path = folder / f"requests-{_fingerprint(listed)}.npz"
+    try:
+        return Classifier(_read(path))
+    except FileNotFoundError:
+        log.info("learning %d ways of asking, which takes some seconds", len(listed))
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as e:
+        log.warning("%s is damaged and is made again: %s", path.name, e)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _learn(listed, path)
+        learnt = _read(path)
+        _drop_old(folder)
+        return Classifier(learnt)
+    except OSError as e:
+        log.warning("what was learnt cannot be kept in %s: %s", folder.name, e)
+    with tempfile.TemporaryDirectory(prefix="fitting-") as scratch:
+        _learn(listed, Path(scratch, path.name))
+        return Classifier(_read(Path(scratch, path.name)))
+
+
+def _fingerprint(listed: Sequence[Example]) -> str:
+    told = json.dumps([FORMAT, SYLLABLE_GRAMS, CHARACTER_GRAMS, STRENGTH, STEPS, TOLERANCE, LEAST_USES,
+                       [tuple(e) for e in listed]])
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _learn(listed: Sequence[Example], path: Path) -> None:
+    ran = subprocess.run([sys.executable, "-m", "service.fitting", str(path)], text=True, capture_output=True,
+                         input=json.dumps([tuple(e) for e in listed]), timeout=AT_MOST_S,
+                         cwd=Path(__file__).resolve().parent.parent)
+    if ran.returncode:
+        if "OSError" in ran.stderr or "PermissionError" in ran.stderr:
+            raise OSError(ran.stderr.strip().splitlines()[-1])
+        raise ModelError(f"the requests cannot be learnt: {(ran.stderr.strip().splitlines() or ['?'])[-1]}")
+
+
+def _read(path: Path) -> Coefficients:
+    with np.load(path, allow_pickle=False) as held:
+        return Coefficients(tuple(held["labels"].tolist()), tuple(str(held["grams"]).split("\n")),
+                            held["inverse_frequency"], held["weights"].astype(np.float32), held["bias"])
+
+
+def _drop_old(folder: Path) -> None:
+    newest = sorted(folder.glob("requests-*.npz"), key=lambda p: p.stat().st_mtime, reverse=True)
+    for path in newest[KEPT:]:
+        path.unlink(missing_ok=True)
+
+
+def fit(listed: Sequence[Example]) -> Coefficients:
+    """Learn the coefficients from examples; imports scikit-learn."""
+    from scipy.sparse import csr_matrix
+    from sklearn.linear_model import LogisticRegression
+
+    found = [grams(e.text) for e in listed]
+    uses = collections.Counter(g for one in found for g in one)
+    kept = sorted(g for g, n in uses.items() if n >= LEAST_USES)
+    place = {g: i for i, g in enumerate(kept)}
+    inverse = np.array([np.log(len(listed) / uses[g]) + 1 for g in kept], np.float32)
+    values, columns, ends = [], [], [0]
+    for one in found:
+        rows = sorted(place[g] for g in one if g in place)
+        weights = inverse[rows]
+        values.append(weights / (np.linalg.norm(weights) or 1.0))
+        columns.append(rows)
+        ends.append(ends[-1] + len(rows))
+    matrix = csr_matrix((np.concatenate(values), np.concatenate(columns).astype(np.int32), ends),
+                        (len(listed), len(kept)), dtype=np.float32)
+    model = LogisticRegression(C=STRENGTH, max_iter=STEPS, tol=TOLERANCE)
+    model.fit(matrix, [e.label for e in listed], sample_weight=[e.weight for e in listed])
+    return Coefficients(tuple(model.classes_.tolist()), tuple(kept), inverse,
+                        model.coef_.T.astype(np.float16), model.intercept_.astype(np.float32))
+
+
+def main(out: str) -> None:
+    """Learn from the examples on standard input and write the file ``out``."""
+    os.nice(5)
+    learnt = fit([Example(*row) for row in json.load(sys.stdin)])
+    scratch = Path(out).with_suffix(f".{os.getpid()}.tmp")
+    with scratch.open("wb") as file:
+        np.savez_compressed(file, labels=np.array(learnt.labels), grams=np.array("\n".join(learnt.grams)),
+                            inverse_frequency=learnt.inverse_frequency, weights=learnt.weights,
+                            bias=learnt.bias)
+    os.replace(scratch, out)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,40 @@
+"""The short form of ``python -m service eval``: no figure may fall below the committed one."""
+
+import pytest
+import yaml
+
+from service.evaluation import scoring, sets
+from service.evaluation.run import corrected, typed
+from service.evaluation.sets import MEASURE
+from tests.support import RECORDINGS, ROOT, edition, hearing_edition
+
+FLOOR = yaml.safe_load((ROOT / "tests" / "sets" / "floor.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def judged():
+    return typed(edition().understanding, sets.read(ROOT / "tests" / "sets", MEASURE))
+
+
+@pytest.mark.parametrize("group, verdict", [("requests", "right"), ("requests", "served"), ("commands", "right")])
+def test_what_is_right_does_not_fall(judged, group, verdict):
+    assert scoring.shares(judged, group)[verdict] >= FLOOR["at_least"][group][verdict]
+
+
+@pytest.mark.parametrize("group, verdict", [("requests", "wrong"), ("commands", "wrong"), ("outside", "accepted"),
+                                            ("outside", "asked")])
+def test_what_is_wrong_does_not_rise(judged, group, verdict):
+    assert scoring.shares(judged, group)[verdict] <= FLOOR["at_most"][group][verdict]
+
+
+def test_corrections_reach_what_is_wanted(guide):
+    items = sets.read(ROOT / "tests" / "sets", MEASURE)
+    found = scoring.shares(corrected(guide, edition().understanding, items), "requests")
+    assert found["right"] >= FLOOR["at_least"]["corrections"]["right"]
+
+
+def test_no_node_is_left_behind(judged):
+    """An average may hide a node that hardly anybody reaches."""
+    rows = scoring.by([j for j in judged if j.item.group == "requests"], lambda item: item.label)
+    served = {label: sum(j.verdict in ("right", "asked") for j in js) / len(js) for label, js in rows.items()}
+    assert {label for label, share in served.items() if share < FLOOR["at_least"]["each_node"]["served"]} == set()
