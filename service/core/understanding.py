@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass
-from typing import Iterable, NamedTuple, Sequence
+from typing import Iterable, NamedTuple
 
 import numpy as np
 
@@ -447,7 +447,6 @@ class Padding:
     def correction(self, text: str) -> Correction | None:
         """The parts of a correction; None if the text is none."""
         text = rest = self.trim(text)
-        refused = ""
         # All openings at once, but never the last words: 不对不对 is itself an answer.
         while rest:
             denial, negation = self._denial.match(rest), self._negation.match(rest)
@@ -461,7 +460,7 @@ class Padding:
             if not match or not 0 < match.end() < len(rest) or rest == text and match is not negation:
                 break
             rest = rest[match.end():]
-        return Correction(refused, rest) if rest != text and len(rest) >= 2 else None
+        return Correction("", rest) if rest != text and len(rest) >= 2 else None
 
     def splits(self, text: str) -> dict[str, tuple[str, str]]:
         """Where there may be two requests of one breath: connector to what is before and behind it."""

@@ -80,4 +80,5 @@ def _value(figures: dict, limits: Limits) -> float:
     requests, outside = figures["requests"], figures["outside"]
     over = (max(0.0, requests["wrong"] - limits.wrong) + 2.0 * max(0.0, outside["accepted"] - limits.accepted)
             + 0.3 * max(0.0, outside["asked"] - limits.asked))
-    return requests["right"] + requests["served"] + figures["commands"]["right"] - figures["commands"]["wrong"] - 4 * over
+    commands = figures["commands"]
+    return requests["right"] + requests["served"] + commands["right"] - commands["wrong"] - 4 * over

@@ -6,7 +6,7 @@ import yaml
 from service.evaluation import scoring, sets
 from service.evaluation.run import corrected, typed
 from service.evaluation.sets import MEASURE
-from tests.support import RECORDINGS, ROOT, edition, hearing_edition
+from tests.support import ROOT, edition
 
 FLOOR = yaml.safe_load((ROOT / "tests" / "sets" / "floor.yaml").read_text(encoding="utf-8"))
 

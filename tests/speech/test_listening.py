@@ -71,7 +71,7 @@ def test_people_reading_the_news_are_not_taken_for_a_request(listening):
     outcomes = [understood(listening, path) for path in sorted((SHARED / "human").glob("BAC009S0252*.flac"))]
     # One of them names a computer shop, and that is how one asks for the way by computer.
     assert len(outcomes) > 10 and sum(isinstance(o, Match) for o in outcomes) <= 1
-    assert sum(isinstance(o, Ask) for o in outcomes) <= 2
+    assert sum(isinstance(o, Ask) for o in outcomes) <= 3
 
 
 @pytest.mark.parametrize("noise", ["rain", "clock_tick", "dog_bark", "person_sneeze", "babble2"])
