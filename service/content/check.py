@@ -23,7 +23,7 @@ from service.content.problems import Problem
 from service.core import dialog, wording
 from service.core.grammar import bare, spell, unknown_characters
 from service.core.model import ABOUT, HELP, ROOT, Guide, Lexicon
-from service.core.templates import TemplateError, Templates
+from service.core.templates import TemplateError, templates
 
 LONGEST_SENTENCE = 28
 """Chinese characters; a sentence has about 25 at most, one idea each."""
@@ -298,14 +298,14 @@ def _request_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
 
 def _template_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
     try:
-        templates = Templates(documents[WORDS].data["words"])
+        reader = templates(documents[WORDS].data["words"])
     except TemplateError as e:
         yield documents[WORDS].problem(("words", e.word), str(e), "照别的词的样子改")
         return
     owners: dict[str, tuple[str, str, str]] = {}
     for document, path, line, owner in phrases(documents):
         try:
-            texts = [bare(text) for text in templates.expand(line)]
+            texts = [bare(text) for text in reader.expand(line)]
         except TemplateError as e:
             yield document.problem(path, str(e), "写简单一些，或者拆成几行")
             continue

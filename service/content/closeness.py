@@ -9,7 +9,7 @@ from typing import Iterable
 from service.core.grammar import bare
 from service.core.model import Guide
 from service.core.pinyin import sound_distance, syllables
-from service.core.templates import Templates
+from service.core.templates import templates
 from service.core.understanding import labelled_lines
 
 ALIKE = 0.88
@@ -33,8 +33,8 @@ class Pair:
 
 def close_pairs(guide: Guide, alike: float = ALIKE) -> list[Pair]:
     """Every such pair, the closest first. Of a template the first sentence stands for all."""
-    templates = Templates(guide.words)
-    lines = [(bare(templates.expand(line)[0]), label) for line, label in labelled_lines(guide)]
+    reader = templates(guide.words)
+    lines = [(bare(reader.expand(line)[0]), label) for line, label in labelled_lines(guide)]
     lines = [(text, label) for text, label in lines if len(text) >= SHORTEST]
     holders = collections.defaultdict(list)
     for place, (text, _) in enumerate(lines):

@@ -7,6 +7,7 @@ https://github.com/home-assistant/hassil): ``[optional]``, ``(one|other)`` and `
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from typing import Mapping
@@ -28,11 +29,11 @@ class TemplateError(ValueError):
 
 
 class Templates:
-    """Reads templates with one set of words. Immutable after construction."""
+    """Reads templates with one set of words, each once. Threads may share it."""
 
     def __init__(self, words: Mapping[str, str]):
         """``words``: name to template. TemplateError if one cannot be read."""
-        self._words = {}
+        self._words, self._expanded = {}, {}
         try:
             for name, text in words.items():
                 self._words[name] = _parsed(text)
@@ -49,6 +50,11 @@ class Templates:
         """
         if not _SIGNS.search(line):
             return (line,)
+        if line not in self._expanded:
+            self._expanded[line] = self._expand(line)
+        return self._expanded[line]
+
+    def _expand(self, line: str) -> tuple[str, ...]:
         try:
             found = sample_sentence(_parsed(line), {}, self._words)
             texts = list(itertools.islice((t.replace(" ", "") for t in found), MOST_SENTENCES + 1))
@@ -67,6 +73,16 @@ class Templates:
             return texts
         # A stride without a common factor visits every part of the product of alternatives.
         return tuple(texts[i * 7919 % len(texts)] for i in range(at_most))
+
+
+def templates(words: Mapping[str, str]) -> Templates:
+    """The reader with these words: one for all who ask, because a start reads each template several times."""
+    return _reader(tuple(words.items()))
+
+
+@functools.lru_cache(maxsize=2)
+def _reader(words: tuple[tuple[str, str], ...]) -> Templates:
+    return Templates(dict(words))
 
 
 def _parsed(text: str):

@@ -20,7 +20,7 @@ from service.core.grammar import bare
 from service.core.judge import Evidence, Judge, Verdict
 from service.core.model import HELP, ROOT, Guide
 from service.core.pinyin import distance, syllables
-from service.core.templates import Templates
+from service.core.templates import templates
 
 OUTSIDE = "~"
 """Label of sentences that are not for the guide."""
@@ -48,7 +48,6 @@ SURE_OF_EACH = 0.8
 """Each of two requests must be as sure as this, or they are taken for one."""
 CLOSED_SHARE = 0.75
 """Weight of the closed grammar's text beside the open decoder's, of 1: it mishears half as much."""
-
 
 ALIKE = 0.25
 """Agreement of the two decoders from which the closed grammar has its whole share."""
@@ -111,9 +110,9 @@ class Understanding:
     def phrases(self) -> list[str]:
         """What can be said, as the speech model would write it: the closed decoder learns from it which
         words there are and which follows which."""
-        templates = Templates(self._guide.words)
+        reader = templates(self._guide.words)
         listed = [text for line, _ in [*labelled_lines(self._guide), *((o, "") for o in self._guide.outside)]
-                  for text in templates.examples(line, EXAMPLES_OF_A_TEMPLATE)]
+                  for text in reader.examples(line, EXAMPLES_OF_A_TEMPLATE)]
         listed += [*self._guide.choices, *self._guide.padding.fillers, *self._guide.padding.negations]
         listed += [node.title for node in self._guide.nodes.values()]
         return [self._guide.lexicon.heard(p) for p in listed]
@@ -380,21 +379,21 @@ def labelled_lines(guide: Guide) -> Iterable[tuple[str, str]]:
 
 def labelled_phrases(guide: Guide) -> Iterable[tuple[str, str]]:
     """Every sentence that these lines stand for, with its label."""
-    templates = Templates(guide.words)
+    reader = templates(guide.words)
     for line, label in labelled_lines(guide):
-        for text in templates.expand(line):
+        for text in reader.expand(line):
             yield text, label
 
 
 def examples(guide: Guide) -> list[Example]:
     """What the Classifier learns from. A template's sentences count less, because they are alike."""
-    templates, padding = Templates(guide.words), Padding(guide)
+    reader, padding = templates(guide.words), Padding(guide)
     lines = [*labelled_lines(guide), *((line, OUTSIDE) for line in guide.outside)]
     lines += [(node.title, node.id) for node in guide.nodes.values()]
     # Which of two ways leads to the same place need not be told apart.
     same = {"!help": HELP, f"{ROOT}": "!top"}
     return [Example(padding.plain(text), same.get(label, label), round(len(texts) ** -0.5, 3))
-            for line, label in lines for texts in [templates.examples(line, EXAMPLES_OF_A_TEMPLATE)]
+            for line, label in lines for texts in [reader.examples(line, EXAMPLES_OF_A_TEMPLATE)]
             for text in texts]
 
 
