@@ -81,6 +81,15 @@ def learner(settings: Settings) -> Callable[[Guide], Classifier]:
     return lambda guide: fitting.classifier(guide, settings.learnt_dir)
 
 
+def load_listening(settings: Settings, which: str) -> tuple[Listening, Library]:
+    """Ears without a service around them, which decode with ``which``; ModelError without a speech model."""
+    recognizer = load_recognizer(settings)
+    if recognizer is None:
+        raise ModelError("without a speech model nothing can be heard")
+    library = Library(LiveGuide(settings.prompts_dir), lambda: recognizer, learner(settings))
+    return Listening(recognizer, library, which), library
+
+
 def load_speaker(settings: Settings, guide: LiveGuide) -> Speaker:
     """The voices but for Kokoro, which takes longer to be verified than the start may."""
     voices = Voices(settings.packs_dir, settings.family_dir, guide.current.lexicon, settings.voice_order,

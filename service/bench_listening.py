@@ -20,7 +20,7 @@ from typing import Callable, TextIO
 
 import numpy as np
 
-from service.app import learner, load_recognizer, model_store
+from service.app import learner, load_listening, load_recognizer, model_store
 from service.bench import machine
 from service.content.live import LiveGuide
 from service.core.dialog import Match, NoMatch
@@ -30,10 +30,9 @@ from service.core.understanding import Understanding
 from service.evaluation import scoring, sets
 from service.evaluation.rooms import CONDITIONS, Rooms
 from service.evaluation.scoring import Outcome
-from service.listening import Listening
 from service.settings import Settings
 from service.speech.audio import RATE_HZ, read_pcm
-from service.talks import Library, is_nothing
+from service.talks import is_nothing
 
 WHISPER = "whisper-base"
 SIMPLIFIED = "以下是普通话的句子。"
@@ -56,7 +55,7 @@ def run(settings: Settings, folder: Path, sample: int | None, out: TextIO) -> in
 def _measure(settings: Settings, folder: Path, sample: int | None, name: str) -> dict:
     hears = WAYS[name](settings)
     items = sets.read_recordings(folder, sets.MEASURE)[:sample]
-    rooms = Rooms(sorted(settings.packs_dir.glob("*/*.opus"))[::20])
+    rooms = Rooms.of_packs(settings.packs_dir)
     rows: dict[str, list] = {c.name: [] for c in CONDITIONS}
     cpu_s = audio_s = 0.0
     tails = []
@@ -78,9 +77,7 @@ def _measure(settings: Settings, folder: Path, sample: int | None, name: str) ->
 
 
 def _guide(settings: Settings) -> Hears:
-    recognizer = load_recognizer(settings)
-    library = Library(LiveGuide(settings.prompts_dir), lambda: recognizer, learner(settings))
-    listening = Listening(recognizer, library, "both")
+    listening, library = load_listening(settings, "both")
 
     def hears(samples: np.ndarray) -> tuple[Outcome, float]:
         listened = listening.once(samples)

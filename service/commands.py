@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 from typing import Iterable, TextIO
 
-from service.app import learner, load_kokoro, load_recognizer, load_speaker
+from service.app import learner, load_kokoro, load_listening, load_recognizer, load_speaker
 from service.content.check import load
 from service.content.closeness import close_pairs
 from service.content.live import LiveGuide
 from service.core.dialog import Ask, Match, NoMatch
 from service.core.model import ROOT, Guide
 from service.core.understanding import Understanding, labelled_phrases
-from service.errors import AudioError, ModelError, NotFound
+from service.errors import AudioError, NotFound
 from service.listening import Listening
 from service.settings import Settings
 from service.speech.audio import LONGEST_FILE_S, read_pcm
@@ -32,11 +32,7 @@ def understand(settings: Settings, texts: Iterable[str], out: TextIO) -> int:
 
 def hear(settings: Settings, files: Iterable[Path], out: TextIO) -> int:
     """What each recording means at the main menu; 1 if a file could not be read."""
-    recognizer = load_recognizer(settings)
-    if recognizer is None:
-        raise ModelError("without a speech model nothing can be heard")
-    library = Library(LiveGuide(settings.prompts_dir), lambda: recognizer, learner(settings))
-    listening = Listening(recognizer, library, settings.decoders)
+    listening, library = load_listening(settings, settings.decoders)
     failed = 0
     for path in files:
         try:

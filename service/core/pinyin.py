@@ -7,6 +7,7 @@ because many listeners do not tell them apart and the recogniser mixes them up.
 from __future__ import annotations
 
 import functools
+from typing import Callable
 
 from pypinyin import Style, lazy_pinyin
 
@@ -59,15 +60,7 @@ def syllable_cost(a: str, b: str) -> float:
 
 def sound_distance(a: str, b: str) -> float:
     """How unlike two texts sound, 0 to 1: the least cost of edits, a share of the longer one."""
-    x, y = spoken(a), spoken(b)
-    if not x or not y:
-        return float(x != y)
-    row = [float(j) for j in range(len(y) + 1)]
-    for i, one in enumerate(x, 1):
-        diagonal, row[0] = row[0], float(i)
-        for j, other in enumerate(y, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + syllable_cost(one, other))
-    return row[-1] / max(len(x), len(y))
+    return _share_of_edits(spoken(a), spoken(b), syllable_cost)
 
 
 def _split(syllable: str) -> tuple[str, str]:
@@ -77,11 +70,16 @@ def _split(syllable: str) -> tuple[str, str]:
 
 def distance(a: tuple[str, ...], b: tuple[str, ...]) -> float:
     """Edits to turn one sequence of syllables into the other, a share of the longer one (0 to 1)."""
+    return _share_of_edits(a, b, lambda x, y: float(x != y))
+
+
+def _share_of_edits(a: tuple[str, ...], b: tuple[str, ...], cost: Callable[[str, str], float]) -> float:
+    """The least cost of insertions and deletions (1 each) and of substitutions (``cost``)."""
     if not a or not b:
         return float(a != b)
-    row = list(range(len(b) + 1))
+    row = [float(j) for j in range(len(b) + 1)]
     for i, x in enumerate(a, 1):
-        diagonal, row[0] = row[0], i
+        diagonal, row[0] = row[0], float(i)
         for j, y in enumerate(b, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (x != y))
+            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + cost(x, y))
     return row[-1] / max(len(a), len(b))

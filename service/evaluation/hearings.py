@@ -13,21 +13,16 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Sequence
 
-from service.app import learner, load_recognizer
-from service.content.live import LiveGuide
-from service.errors import ModelError
+from service.app import load_listening
 from service.evaluation.rooms import CONDITIONS, Rooms
 from service.evaluation.sets import Item
 from service.listening import Listening
 from service.settings import Settings
 from service.speech.audio import read_pcm
 from service.speech.recognizer import Hearing, Transcript
-from service.talks import Library
 
 FORMAT = 1
 """Raised when the rooms or the recogniser's settings change."""
-BACKGROUND_EVERY = 20
-"""One in so many sentences of the voice packs talks in the background."""
 Heard = dict[tuple[str, str], Hearing | None]
 """(recording's name, condition's name) to what was heard; None: nothing."""
 
@@ -39,10 +34,7 @@ def hear(settings: Settings, items: Sequence[Item], workers: int) -> Heard:
     """Everything that is heard of the items' recordings, from disk if it was heard before."""
     kept = settings.data_dir / "hearings"
     kept.mkdir(parents=True, exist_ok=True)
-    recognizer = load_recognizer(settings)
-    if recognizer is None:
-        raise ModelError("without a speech model nothing can be heard")
-    library = Library(LiveGuide(settings.prompts_dir), lambda: recognizer, learner(settings))
+    _, library = load_listening(settings, "both")
     key = hashlib.sha256(json.dumps([FORMAT, library.edition.grammar]).encode()).hexdigest()[:16]
     path = kept / f"{key}.jsonl"
     found = _read(path)
@@ -68,10 +60,8 @@ def _read(path: Path) -> Heard:
 
 def _begin(settings: Settings) -> None:
     global _listening, _rooms
-    recognizer = load_recognizer(settings)
-    library = Library(LiveGuide(settings.prompts_dir), lambda: recognizer, learner(settings))
-    _listening = Listening(recognizer, library, "both")
-    _rooms = Rooms(sorted(settings.packs_dir.glob("*/*.opus"))[::BACKGROUND_EVERY])
+    _listening, _ = load_listening(settings, "both")
+    _rooms = Rooms.of_packs(settings.packs_dir)
 
 
 def _hear(recording: Path) -> list[Hearing | None]:

@@ -21,6 +21,8 @@ DECAY_S = (0.35, 0.7)
 DIRECT_DB = 6.0
 """Energy of the direct sound against the room's: about a metre and a half away."""
 BABBLE_VOICES = 6
+BACKGROUND_EVERY = 20
+"""One in so many sentences of the voice packs talks in the background."""
 ACTIVE_DB = -35.0
 """What is this far below the loudest moment of speech counts as a pause."""
 LEVEL_DBFS = -22.0
@@ -45,6 +47,11 @@ class Rooms:
     def __init__(self, voices: list[Path]):
         """``voices``: recordings of people talking, for the background."""
         self._voices = [read_pcm(path).astype(np.float32) / 32768 for path in voices]
+
+    @classmethod
+    def of_packs(cls, folder: Path) -> Rooms:
+        """Rooms in which the voice packs below ``folder`` talk."""
+        return cls(sorted(folder.glob("*/*.opus"))[::BACKGROUND_EVERY])
 
     def place(self, samples: np.ndarray, condition: Condition, name: str) -> np.ndarray:
         """int16 samples at 16 kHz as heard in the condition; ``name`` chooses room and noise."""
