@@ -59,6 +59,11 @@ def _parser() -> argparse.ArgumentParser:
     command("learn", _learn, "learn the ways of asking now, and not when the guide is next started")
     models = command("models", _models, "list, verify or install the models")
     models.add_argument("rest", nargs=argparse.REMAINDER)
+    command("backup", _backup, "the whole database into one file, which is to be kept as safe as the database; "
+            "the service may go on").add_argument("file", type=Path)
+    restore = command("restore", _restore, "a backup in place of all that the database holds; the service may go on")
+    restore.add_argument("file", type=Path)
+    restore.add_argument("--force", action="store_true", help="also over the accounts of another installation")
     evaluation = command("eval", _eval, "how well the guide understands, on the project's own sets")
     evaluation.add_argument("--sets", type=Path, default=PROJECT / "tests" / "sets", metavar="FOLDER")
     evaluation.add_argument("--split", choices=("measure", "tune"), default="measure")
@@ -67,9 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.add_argument("--tune", action="store_true", help="first choose the limits anew on the tuning set")
     evaluation.add_argument("--workers", type=int, default=2, help="recordings heard at once, a core each")
     bench = command("bench", _bench, "measure, and print JSON")
-    bench.add_argument("what", nargs="?", choices=("voices", "listening"),
-                       help="the voices, or listening beside other ways of it; else the whole service")
-    bench.add_argument("--sample", type=int, help="only so many recordings (of each pack), not all")
+    bench.add_argument("what", nargs="?", choices=("voices", "listening", "panel"),
+                       help="the voices, listening beside other ways of it, the panel; else the whole service")
+    bench.add_argument("--sample", type=int, help="only so many recordings (of each pack), or turns, not all")
+    bench.add_argument("--postgres", metavar="ADDRESS", help="of an empty database, for the panel")
     return parser
 
 
@@ -125,6 +131,16 @@ def _models(arguments, settings: Settings) -> int:
     return models(arguments.rest, model_store(settings), roles)
 
 
+def _backup(arguments, settings: Settings) -> int:
+    from service.commands import backup
+    return backup(settings, arguments.file, sys.stdout)
+
+
+def _restore(arguments, settings: Settings) -> int:
+    from service.commands import restore
+    return restore(settings, arguments.file, arguments.force, sys.stdout)
+
+
 def _eval(arguments, settings: Settings) -> int:
     from service.evaluation.run import run
     return run(settings, arguments.sets, arguments.split, 0 if arguments.text else arguments.every,
@@ -138,6 +154,10 @@ def _bench(arguments, settings: Settings) -> int:
     if arguments.what == "listening":
         from service.bench_listening import run as run_listening
         return run_listening(settings, PROJECT / "tests" / "sets", arguments.sample, sys.stdout)
+    if arguments.what == "panel":
+        from service.bench_panel import TURNS
+        from service.bench_panel import run as run_panel
+        return run_panel(settings, arguments.postgres, arguments.sample or TURNS, sys.stdout)
     from service.bench import run
     return run(settings, sys.stdout)
 

@@ -11,13 +11,20 @@ from typing import Callable
 
 from a2wsgi import WSGIMiddleware
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from service import fitting
+from service.care import keeping
+from service.care.care import Care, open_care
+from service.care.publishing import Publishing
+from service.care.secrets import load_key
+from service.care.teaching import Checks, Misses
+from service.content.edit import GuideEditor
 from service.content.live import LiveGuide, watch
 from service.content.sentences import sentences
 from service.core.classifier import Classifier
 from service.core.model import Guide
-from service.errors import ModelError
+from service.errors import ModelError, StoreError
 from service.listening import Listening
 from service.settings import Settings
 from service.speech import kokoro
@@ -29,16 +36,23 @@ from service.speech.speaker import Speaker
 from service.speech.voices import Voices
 from service.store.database import open_database
 from service.store.talks import TalkStore
-from service.talks import Library, Talks
+from service.talks import Library, Talks, utc_now
 from service.web import socket
 from service.web.api import LARGEST_BODY_BYTES, create_api, register_errors
 from service.web.family import create_family
+from service.web.device import create_device
+from service.web.events import PATHS as EVENT_PATHS
+from service.web.events import Events
 from service.web.kiosk import create_kiosk, register_headers
+from service.web.pages import create_pages
+from service.web.panel import create_panel, panel_topics
+from service.web.panel.common import Panel
 
 log = logging.getLogger(__name__)
 PAGE_THREADS = 16
 """Requests of pages and of the API that are served at once."""
 LOOK_FOR_EDITS_EVERY_S = 1.0
+NOTICES_EVERY_S = 1.0
 
 
 @dataclass
@@ -46,6 +60,7 @@ class Service:
     """One running service without its server."""
 
     talks: Talks
+    care: Care
     listening: Listening
     guide: LiveGuide
     speaker: Speaker
@@ -128,37 +143,66 @@ def create_app(settings: Settings) -> Service:
     if recognizer:
         guide.check_spelling(recognizer.knows)
     speaker = load_speaker(settings, guide)
-    talks = Talks(library, TalkStore(open_database(settings.database_url)), speaker)
+    engine = open_database(settings.database_url)
+    care = open_care(engine, load_key(settings.data_dir / "secret.key"), utc_now)
+    talks = Talks(library, TalkStore(engine), speaker, care=care)
     listening = Listening(recognizer, library, settings.decoders)
     pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="listen")
     stop = threading.Event()
     threading.Thread(target=_load_kokoro, args=(settings, guide, speaker), name="kokoro", daemon=True).start()
     if settings.reload_guide:
         watch(guide, LOOK_FOR_EDITS_EVERY_S, stop)
-    flask = create_flask(talks, listening)
+    threading.Thread(target=care.feed.run, args=(stop,), name="feed", daemon=True).start()
+    threading.Thread(target=keeping.run_daily, args=(engine, settings.retention_days, utc_now, stop), name="keeping",
+                     daemon=True).start()
+    threading.Thread(target=_tell_time, args=(care, stop), name="notices", daemon=True).start()
+    flask = create_flask(talks, listening, care)
+    if settings.proxies:
+        flask.wsgi_app = ProxyFix(flask.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies,
+                                  x_host=settings.proxies)
     flask.register_blueprint(create_family(FamilyVoices(settings.family_dir), talks, speaker, recognizer))
+    editor = GuideEditor(settings.prompts_dir, recognizer and recognizer.knows)
+    panel = Panel(care, talks, editor, Misses(engine, utc_now),
+                  Publishing(engine, editor, guide, care.audit, utc_now),
+                  Checks(engine, lambda: talks.edition, learner(settings)), settings.public_url)
+    create_panel(flask, panel, settings.data_dir / "translations")
     listen_socket = socket.ListenSocket(talks, listening, pool)
-    return Service(talks, listening, guide, speaker, flask, _asgi(flask, listen_socket), stop, pool)
+    events = Events(care, flask, panel_topics, pool)
+    return Service(talks, care, listening, guide, speaker, flask, _asgi(flask, listen_socket, events), stop, pool)
 
 
-def create_flask(talks: Talks, listening: Listening) -> Flask:
-    """The pages and the API."""
+def _tell_time(care: Care, stop: threading.Event) -> None:
+    """Let notices come due until ``stop`` is set."""
+    while not stop.wait(NOTICES_EVERY_S):
+        try:
+            care.notices.come_due()
+        except StoreError as e:
+            log.warning("notices cannot be read: %s", e)
+
+
+def create_flask(talks: Talks, listening: Listening, care: Care | None = None) -> Flask:
+    """The pages and the API; without ``care`` there are no devices."""
     flask = Flask("service.web")
     flask.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     flask.json.ensure_ascii = False
     register_errors(flask, talks)
     register_headers(flask)
-    flask.register_blueprint(create_api(talks, listening))
+    flask.register_blueprint(create_api(talks, listening, care))
     flask.register_blueprint(create_kiosk(talks))
+    flask.register_blueprint(create_pages(talks))
+    if care:
+        flask.register_blueprint(create_device(care))
     return flask
 
 
-def _asgi(flask: Flask, listen_socket: socket.ListenSocket):
-    """One ASGI application: the socket by its path, everything else by Flask."""
+def _asgi(flask: Flask, listen_socket: socket.ListenSocket, events: Events):
+    """One ASGI application: the socket and the streams by their paths, everything else by Flask."""
     pages = WSGIMiddleware(flask, workers=PAGE_THREADS)
 
     async def application(scope, receive, send) -> None:
-        if scope["type"] == "http":
+        if scope["type"] == "http" and scope["path"] in EVENT_PATHS and scope["method"] == "GET":
+            await events(scope, receive, send)
+        elif scope["type"] == "http":
             await pages(scope, receive, send)
         elif scope["type"] == "websocket" and scope["path"] == socket.PATH:
             await listen_socket(scope, receive, send)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Iterable, TextIO
 
 from service.app import learner, load_kokoro, load_listening, load_recognizer, load_speaker
+from service.care import keeping
 from service.content.check import load
 from service.content.closeness import close_pairs
 from service.content.live import LiveGuide
@@ -17,6 +18,7 @@ from service.errors import AudioError, NotFound
 from service.listening import Listening
 from service.settings import Settings
 from service.speech.audio import LONGEST_FILE_S, read_pcm
+from service.store.database import open_database
 from service.talks import Library, is_nothing
 from service.voices import missing
 
@@ -120,6 +122,36 @@ def check(settings: Settings, out: TextIO, close: bool = False) -> int:
                     "phrases": sum(1 for _ in labelled_phrases(guide))}
     _line(out, **summary)
     return 1 if problems else 0
+
+
+def backup(settings: Settings, target: Path, out: TextIO) -> int:
+    """Write all that the database holds into one file; a service may be running."""
+    engine = open_database(settings.database_url)
+    try:
+        summary = keeping.backup(engine, target)
+    finally:
+        engine.dispose()
+    _line(out, **_kept(summary, target), note="the file holds hashes of passwords and words that were said: keep it "
+          "as safe as the database; secret.key of DATA_DIR is not in it, and without that every device has to "
+          "be paired anew")
+    return 0
+
+
+def restore(settings: Settings, source: Path, force: bool, out: TextIO) -> int:
+    """Put a backup in place of all that the database holds; a service may be running."""
+    engine = open_database(settings.database_url)
+    try:
+        summary = keeping.restore(engine, source, force)
+    finally:
+        engine.dispose()
+    _line(out, **_kept(summary, source), note="the database now holds the hashes of passwords and the words of the "
+          "backup; devices stay paired only with the secret.key that was in DATA_DIR when it was made")
+    return 0
+
+
+def _kept(summary: keeping.Summary, path: Path) -> dict:
+    return {"file": str(path), "bytes": summary.size, "created_at": summary.created_at,
+            "revision": summary.revision, "installation": summary.installation, "rows": summary.rows}
 
 
 def _line(out: TextIO, **values) -> None:

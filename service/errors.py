@@ -105,3 +105,20 @@ class BadRequest(GuideError):
 
     code = "bad_request"
     status = 400
+
+
+class Refused(GuideError):
+    """What was asked for is not possible as things stand; ``code`` says why, for the page to put in words."""
+
+    status = 409
+
+    def __init__(self, code: str, message: str = ""):
+        self.code = code
+        super().__init__(message or code.replace("_", " "))
+
+
+class Forbidden(GuideError):
+    """Whoever asks may not do this."""
+
+    code = "forbidden"
+    status = 403

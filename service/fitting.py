@@ -8,6 +8,7 @@ memory, and half a minute of a core, which the listener who is speaking then doe
 
 from __future__ import annotations
 
+import contextlib
 import collections
 import hashlib
 import json
@@ -36,7 +37,7 @@ STEPS, TOLERANCE = 60, 1e-3
 """Of the solver (L-BFGS)."""
 LEAST_USES = 2
 """An n-gram of fewer examples only tells its own phrase."""
-KEPT = 3
+KEPT = 8
 """Files of older guides that are kept."""
 AT_MOST_S = 600
 """Learning that takes longer than this has hung."""
@@ -50,7 +51,11 @@ def classifier(guide: Guide, folder: Path) -> Classifier:
     listed = examples(guide)
     path = folder / f"requests-{_fingerprint(listed)}.npz"
     try:
-        return Classifier(_read(path))
+        found = Classifier(_read(path))
+        with contextlib.suppress(OSError):
+            # The files that are used are the last to go.
+            path.touch()
+        return found
     except FileNotFoundError:
         log.info("learning %d ways of asking, which takes some seconds", len(listed))
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as e:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import signal
 import socket
+import sys
 import time
 
 import uvicorn
 
 from service.app import create_app
+from service.care.care import Care
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -31,13 +33,21 @@ class _Server(uvicorn.Server):
             log.info("ready at http://%s:%d after %.1f s", host, port, time.monotonic() - self.began)
 
 
+def _tell_owner_code(care: Care) -> None:
+    """Whoever sees the console of a service without accounts becomes its owner. Not in the log: it is kept."""
+    code = care.accounts.owner_code()
+    if code:
+        print(f"No account yet: open /panel/first. One-time code: {code[:6]} {code[6:]}", file=sys.stderr, flush=True)
+
+
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; 0 after a clean stop, 1 if the port cannot be had."""
     service = create_app(settings)
+    _tell_owner_code(service.care)
     config = uvicorn.Config(
         service.asgi, host=settings.host, port=settings.port, lifespan="off", log_config=None,
-        # Paths hold session ids: no access log.
-        access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_S,
+        # Paths hold session ids: no access log, and none of the sockets that are opened.
+        access_log=False, log_level="warning", server_header=False, timeout_graceful_shutdown=GRACE_S,
         ws="websockets-sansio", ws_max_size=LONGEST_MESSAGE_BYTES)
     server = _Server(config)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable, Mapping
 
@@ -13,6 +14,9 @@ from service.speech.recognizer import DECODERS
 from service.speech.voices import LAYERS
 
 VOICES = ("natural", "light")
+KEPT = ("talks", "incidents", "misses", "deliveries", "audit", "counts", "invitations", "devices")
+"""Kinds of records that are deleted when their time is over; how long that is says ``care.keeping.RETENTION``."""
+MOST_DAYS = 36_500
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -48,6 +52,15 @@ class Settings:
     """True if edited files of the guide are taken up while running (RELOAD_GUIDE)."""
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR (LOG_LEVEL)."""
+    database: str = field(default="", repr=False)
+    """Address of the database (DATABASE_URL); empty: SQLite in ``data_dir``. It may hold a password."""
+    public_url: str = ""
+    """Address by which others reach this service, for links and printed codes (PUBLIC_URL); empty: the one
+    that they asked by."""
+    proxies: int = 0
+    """Number of proxies in front whose X-Forwarded headers are believed (PROXIES)."""
+    retention_days: Mapping[str, int] = field(default_factory=dict, hash=False)
+    """Kind of record to the days that it is kept, where that is not the usual (RETENTION_DAYS)."""
 
     @property
     def packs_dir(self) -> Path:
@@ -62,7 +75,7 @@ class Settings:
     @property
     def database_url(self) -> str:
         """Where talks are kept."""
-        return f"sqlite:///{self.data_dir / 'guide.db'}"
+        return self.database or f"sqlite:///{self.data_dir / 'guide.db'}"
 
 
 def _boolean(text: str) -> bool:
@@ -76,6 +89,19 @@ def _port(text: str) -> int:
     if not 0 <= port <= 65535:
         raise ValueError
     return port
+
+
+def _address(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text):
+        raise ValueError
+    return text
+
+
+def _few(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 5:
+        raise ValueError
+    return number
 
 
 def _mebibytes(text: str) -> int:
@@ -100,6 +126,35 @@ def _order(text: str) -> tuple[str, ...]:
     return order
 
 
+def _database(text: str) -> str:
+    # Only where it is needed: the import takes longer than all the rest of this module.
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):
+        # What the parser says may quote a part of the password.
+        raise ValueError from None
+    in_memory = url.database in (None, "", ":memory:") or url.database.startswith("file:")
+    is_file = text.startswith("sqlite:///") and not in_memory
+    is_server = url.drivername in ("postgresql", "postgresql+psycopg") and url.database
+    if not (is_file or is_server):
+        raise ValueError
+    return text
+
+
+def _days(text: str) -> dict[str, int]:
+    days = {}
+    for part in text.split(","):
+        kind, _, number = (word.strip() for word in part.partition("="))
+        if kind not in KEPT or kind in days or not (number.isascii() and number.isdecimal()):
+            raise ValueError
+        days[kind] = int(number)
+        if not 1 <= days[kind] <= MOST_DAYS:
+            raise ValueError
+    return days
+
+
 _READERS: dict[str, tuple[str, Callable, str]] = {
     "HOST": ("host", str, "an address"),
     "PORT": ("port", _port, "a port from 0 to 65535"),
@@ -114,7 +169,12 @@ _READERS: dict[str, tuple[str, Callable, str]] = {
     "USUAL_VOICE": ("usual_voice", _one_of(*TIMBRES), f"one of {', '.join(TIMBRES)}"),
     "AUDIO_CACHE_MB": ("audio_cache_bytes", _mebibytes, "a whole number from 1"),
     "RELOAD_GUIDE": ("reload_guide", _boolean, "true or false"),
+    "PUBLIC_URL": ("public_url", _address, "an address that begins with http:// or https://"),
+    "PROXIES": ("proxies", _few, "a number from 0 to 5"),
     "LOG_LEVEL": ("log_level", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "a log level"),
+    "DATABASE_URL": ("database", _database, "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"),
+    "RETENTION_DAYS": ("retention_days", _days,
+                       f"KIND=DAYS with commas, each kind once, of {', '.join(KEPT)}, days from 1 to {MOST_DAYS}"),
 }
 
 

@@ -18,11 +18,14 @@ import uuid
 from dataclasses import dataclass
 from typing import Callable, Iterator
 
+from service.care.care import Care
+from service.care.devices import Device
+from service.care.recording import kept
 from service.content.live import LiveGuide
-from service.core import barge_in, dialog
+from service.core import attention, barge_in, dialog
 from service.core.classifier import Classifier
-from service.core.dialog import (Ask, Fault, Key, Match, NoInput, NoMatch, Outcome, Rejoin, Reply,
-                                 Session, Start, Voice)
+from service.core.dialog import (Ask, Fault, Key, Match, NoInput, NoMatch, Notice, Outcome, Rejoin, Reply,
+                                 Session, Start, Told, Voice)
 from service.core.grammar import compile_grammar
 from service.core.model import Guide
 from service.core.understanding import Expectation, Understanding
@@ -30,7 +33,7 @@ from service.errors import GuideError, NotFound
 from service.speech.recognizer import Hearing, Recognizer
 from service.speech.speaker import Piece, Speaker
 from service.speech.voices import Choice
-from service.store.talks import Conflict, Talk, TalkStore, Turn
+from service.store.talks import Also, Conflict, Talk, TalkStore, Turn, nothing
 
 log = logging.getLogger(__name__)
 ATTEMPTS = 5
@@ -94,7 +97,8 @@ class Library:
         self.edition = Edition(guide, understanding, grammar)
 
 
-def _now() -> datetime.datetime:
+def utc_now() -> datetime.datetime:
+    """The present time."""
     return datetime.datetime.now(datetime.UTC)
 
 
@@ -102,8 +106,10 @@ class Talks:
     """All talks of this process. Thread-safe."""
 
     def __init__(self, library: Library, store: TalkStore, speaker: Speaker,
-                 now: Callable[[], datetime.datetime] = _now):
+                 now: Callable[[], datetime.datetime] = utc_now, care: Care | None = None):
+        """Without ``care`` there are no paired devices."""
         self._library, self._store, self._speaker, self._now = library, store, speaker, now
+        self.care = care
         self._locks: dict[str, list] = collections.defaultdict(lambda: [threading.Lock(), 0])
         self._locks_lock = threading.Lock()
 
@@ -114,13 +120,17 @@ class Talks:
 
     # --- opening and closing -------------------------------------------------------------------
 
-    def open(self, voice: str = "", pace_cpm: int = dialog.USUAL_CPM, loudness_db: int = 0) -> View:
-        """Begin a talk with somebody who likes to be spoken to like that, as far as it can be chosen."""
+    def open(self, voice: str = "", pace_cpm: int = dialog.USUAL_CPM, loudness_db: int = 0,
+             device: Device | None = None) -> View:
+        """Begin a talk with somebody who likes to be spoken to like that, as far as it can be chosen. At a
+        paired device its own settings count instead."""
         began, talk_id, turn_id = time.perf_counter(), new_id(), new_id()
-        session, reply = dialog.advance(self.edition.guide, dialog.opening(voice, pace_cpm, loudness_db), Start(),
-                                        self._today())
-        turn = self._turn(talk_id, turn_id, 1, "start", Start(), session, reply, began)
-        self._store.create(session.to_json(), turn)
+        before, outcome = self._at(device, dialog.opening(voice, pace_cpm, loudness_db)), Start()
+        session, reply = dialog.advance(self.edition.guide, before, outcome, self._today())
+        turn = self._turn(talk_id, turn_id, 1, "start", outcome, session, reply, began)
+        person_id = device.person_id if device and device.watched else None
+        self._store.create(session.to_json(), turn, device and device.id, person_id,
+                           self._also(device, turn, before, outcome, session))
         return self._answered(turn, reply)
 
     def last(self, talk_id: str) -> View:
@@ -142,18 +152,32 @@ class Talks:
         """A button for one of ``dialog.COMMANDS`` was touched."""
         return self._advance(talk_id, turn_id, "key", lambda _: Match(command=name), speaking)
 
+    def joined(self, talk_id: str, turn_id: str) -> View:
+        """The device was paired, or cut off: the listener should hear of it."""
+        device = self._device(self._store.load(talk_id))
+        prompt = "paired" if device and device.paired else "unpaired"
+        return self._advance(talk_id, turn_id, "device", lambda _: Told(prompt))
+
+    def notice(self, talk_id: str, turn_id: str, delivery: int, speaking: Speaking | None = None) -> View:
+        """It is time for something that those who care want to be heard; NotFound if it is not for here."""
+        talk = self._store.load(talk_id)
+        if self.care is None or talk.device_id is None:
+            raise NotFound("no such notice")
+        notice = self.care.notices.read(talk.device_id, delivery)
+        return self._advance(talk_id, turn_id, "device", lambda _: notice, speaking)
+
     def say(self, talk_id: str, turn_id: str, text: str, speaking: Speaking | None = None) -> View:
         """A request was typed."""
         understanding, text = self.edition.understanding, text[:LONGEST_TEXT]
         return self._advance(talk_id, turn_id, "text",
-                             lambda s: understanding.interpret(text, _expectation(s)), speaking)
+                             lambda s: understanding.interpret(text, _expectation(s)), speaking, text)
 
     def hear(self, talk_id: str, turn_id: str, hearing: Hearing) -> View | None:
         """An utterance was heard. None if it was nothing: no turn is made of noise."""
         if is_nothing(hearing):
             return None
-        edition = self.edition
-        return self._advance(talk_id, turn_id, "voice", lambda s: edition.hear(hearing, _expectation(s)))
+        edition, heard = self.edition, hearing.open.text or hearing.grammar.text
+        return self._advance(talk_id, turn_id, "voice", lambda s: edition.hear(hearing, _expectation(s)), said=heard)
 
     def interrupt(self, talk_id: str, turn_id: str, hearing: Hearing, speaking: Speaking) -> View | None:
         """An utterance was heard while the guide spoke. None if it is no interruption."""
@@ -163,7 +187,7 @@ class Talks:
         text = self.sentence(talk_id, speaking.turn_id, speaking.sentence)
         if not barge_in.interrupts(outcome, heard, text):
             return None
-        return self._advance(talk_id, turn_id, "voice", lambda _: outcome, speaking)
+        return self._advance(talk_id, turn_id, "voice", lambda _: outcome, speaking, heard)
 
     def silence(self, talk_id: str, turn_id: str) -> View:
         """Nothing was said or pressed for as long as the last reply allowed."""
@@ -192,10 +216,27 @@ class Talks:
         resolved = self._speaker.voices.resolve(voice_id)
         return resolved, next((c.label for c in self.voices() if c.id == resolved), "")
 
+    def speak(self, text: str) -> bytes:
+        """A sentence in the usual voice, as a WAV file, for whoever edits it; VoiceError if none can speak it."""
+        return self._speaker.piece(text, dialog.USUAL_CPM, "", 0, False).speech.wav
+
     def audio(self, talk_id: str, turn_id: str, index: int, piece: int = 0) -> Piece:
         """Piece ``piece`` of a sentence of an answer, mostly the whole; NotFound if there is none."""
         text, reply = self._sentence(talk_id, turn_id, index)
-        return self._speaker.piece(text, reply["pace_cpm"], reply.get("voice", ""), piece, index == 0)
+        pace_cpm, voice = self._as_spoken_now(talk_id, reply)
+        return self._speaker.piece(text, pace_cpm, voice, piece, index == 0)
+
+    def _as_spoken_now(self, talk_id: str, reply: dict) -> tuple[int, str]:
+        """(pace, voice) of an answer; what was set from afar since then counts from the next sentence on."""
+        pace_cpm, voice = reply["pace_cpm"], reply.get("voice", "")
+        talk = self._store.find(talk_id)
+        device = self._device(talk)
+        before = Session.from_json(talk.session)
+        if device is None or device.version == before.adjusted:
+            return pace_cpm, voice
+        after = self._at(device, before)
+        slower = pace_cpm / reply.get("own_pace_cpm", pace_cpm)
+        return max(dialog.SLOWEST_CPM, round(after.pace_cpm * slower)), after.voice
 
     def _sentence(self, talk_id: str, turn_id: str, index: int) -> tuple[str, dict]:
         """(text, the answer that it belongs to)."""
@@ -207,7 +248,7 @@ class Talks:
     # --- how -----------------------------------------------------------------------------------
 
     def _advance(self, talk_id: str, turn_id: str, source: str, outcome_of: Callable[[Session], Outcome],
-                 speaking: Speaking | None = None) -> View:
+                 speaking: Speaking | None = None, said: str | None = None) -> View:
         began, cut = time.perf_counter(), self._cut(talk_id, speaking)
         with self._alone(talk_id):
             for _ in range(ATTEMPTS):
@@ -215,7 +256,7 @@ class Talks:
                 if seen:
                     return self._stored(seen)
                 try:
-                    return self._once(self._store.load(talk_id), turn_id, source, outcome_of, cut, began)
+                    return self._once(self._store.load(talk_id), turn_id, source, outcome_of, cut, began, said)
                 except Conflict as e:
                     conflict = e
         raise conflict
@@ -226,27 +267,43 @@ class Talks:
         return tuple(turn.reply["sentences"][max(0, speaking.sentence):]) if turn else ()
 
     def _once(self, talk: Talk, turn_id: str, source: str, outcome_of: Callable[[Session], Outcome],
-              cut: tuple[str, ...], began: float) -> View:
-        before = Session.from_json(talk.session)
-        outcome = self._resolved(outcome_of(before), before)
-        session, reply = dialog.advance(self.edition.guide, before, outcome, self._today(), cut)
-        turn = self._turn(talk.id, turn_id, talk.turns + 1, source, outcome, session, reply, began)
-        self._store.commit(session.to_json(), turn)
+              cut: tuple[str, ...], began: float, said: str | None) -> View:
+        device, guide = self._device(talk), self.edition.guide
+        before = self._at(device, Session.from_json(talk.session))
+        outcome = self._resolved(outcome_of(before), before, device, talk.id)
+        session, reply = dialog.advance(guide, before, outcome, self._today(), cut)
+        session = attention.watched(before, outcome, session)
+        turn = self._turn(talk.id, turn_id, talk.turns + 1, source, outcome, session, reply, began,
+                          *kept(device, said, outcome))
+        self._store.commit(session.to_json(), turn, self._also(device, turn, before, outcome, session))
         log.info("turn %d by %s: %s -> %s in %.0f ms", turn.number, source, turn.outcome, turn.node,
                  turn.took_ms)
         return self._answered(turn, reply)
 
-    def _resolved(self, outcome: Outcome, session: Session) -> Outcome:
-        """The outcome with what only the voices know: which one comes next."""
+    def _device(self, talk: Talk) -> Device | None:
+        return self.care.devices.get(talk.device_id) if self.care and talk.device_id else None
+
+    def _at(self, device: Device | None, session: Session) -> Session:
+        """The session as it goes on at a device."""
+        return device.applied(session, self._now()) if device and device.paired else session
+
+    def _also(self, device: Device | None, turn: Turn, before: Session, outcome: Outcome, after: Session) -> Also:
+        if device is None or not device.paired:
+            return nothing
+        guide = self.edition.guide
+        return lambda orm: self.care.keep(orm, guide, device, turn, before, outcome, after)
+
+    def _resolved(self, outcome: Outcome, session: Session, device: Device | None, talk_id: str) -> Outcome:
+        """The outcome with what the dialogue cannot know: the next voice, who looked."""
         if isinstance(outcome, Match) and outcome.command == "voice":
             return Voice(self._speaker.voices.after(session.voice))
-        return outcome
+        return self.care.answer(outcome, device, talk_id) if self.care else outcome
 
-    def _turn(self, talk_id: str, turn_id: str, number: int, source: str, outcome: Outcome,
-              session: Session, reply: Reply, began: float) -> Turn:
+    def _turn(self, talk_id: str, turn_id: str, number: int, source: str, outcome: Outcome, session: Session,
+              reply: Reply, began: float, said: str | None = None, meaning: str | None = None) -> Turn:
         took_ms = (time.perf_counter() - began) * 1000
         return Turn(talk_id, turn_id, number, source, OUTCOMES[type(outcome)], session.node,
-                    self._now(), took_ms, dataclasses.asdict(reply))
+                    self._now(), took_ms, dataclasses.asdict(reply), said, meaning)
 
     def _answered(self, turn: Turn, reply: Reply) -> View:
         self._speaker.prepare(reply.sentences, reply.pace_cpm, reply.voice)
@@ -275,7 +332,7 @@ class Talks:
 
 
 OUTCOMES = {Start: "start", Voice: "voice", Rejoin: "rejoin", Key: "key", Match: "match", Ask: "ask",
-            NoMatch: "no_match", NoInput: "no_input", Fault: "fault"}
+            NoMatch: "no_match", NoInput: "no_input", Fault: "fault", Told: "told", Notice: "notice"}
 """Kind of outcome as it is kept."""
 
 

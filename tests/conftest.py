@@ -1,9 +1,13 @@
-"""What every test may use: the shipped guide, loaded and compiled once."""
+"""What every test may use: the shipped guide, loaded and compiled once, and databases of both kinds."""
+
+from pathlib import Path
+from typing import Iterator
 
 import pytest
 
 from service.core.model import Guide
 from service.core.understanding import Understanding
+from tests import postgres as servers
 from tests import support
 
 
@@ -17,3 +21,31 @@ def guide() -> Guide:
 def understanding() -> Understanding:
     """Its phrases, compiled."""
     return support.edition().understanding
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[servers.Cluster]:
+    """A PostgreSQL server; without it as for the speech model, see ``tests.postgres.start``."""
+    cluster = servers.start()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path: Path) -> Iterator[str]:
+    """Address of a test's own database; the test runs with each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'guide.db'}"
+        return
+    with request.getfixturevalue("postgres").database() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request, tmp_path: Path) -> Iterator[str]:
+    """The same without any table."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+        return
+    with request.getfixturevalue("postgres").database(empty=True) as url:
+        yield url

@@ -5,6 +5,7 @@ import io
 import os
 from pathlib import Path
 
+import argon2
 import pytest
 import soundfile
 
@@ -26,6 +27,8 @@ from service.talks import Edition
 ROOT = Path(__file__).resolve().parent.parent
 PROMPTS = ROOT / "prompts"
 RECORDINGS = ROOT / "tests" / "audio"
+QUICK_HASHER = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""The real hash at its least cost: tests log in often."""
 
 
 @functools.cache

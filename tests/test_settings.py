@@ -1,5 +1,6 @@
 """Settings are read strictly: a value that cannot be taken is named, never guessed."""
 
+import traceback
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,41 @@ def test_spaces_around_a_value_do_no_harm():
 
 def test_variables_of_others_are_left_alone():
     assert read_settings({"PORTAL": "x", "DEBUG": "maybe", "port": "x"}) == Settings()
+
+
+# --- the database ---------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("url", [
+    "sqlite:////var/guide/other.db", "sqlite:///other.db", "postgresql://guide:secret@db.example:5432/guide",
+    "postgresql+psycopg://guide@/guide?host=/run/postgresql", "postgresql://guide@db/guide?sslmode=require"])
+def test_an_address_of_a_database_is_taken(url: str):
+    assert read_settings({"DATABASE_URL": url, "DATA_DIR": "/var/guide"}).database_url == url
+
+
+@pytest.mark.parametrize("url", [
+    "mysql://u:secret@h/d", "postgres://u:secret@h/d", "postgresql+psycopg2://u:secret@h/d", "secret",
+    "postgresql://u:secret@h", "postgresql://u:secret@h/", "postgresql://u:x@secret:port/d",
+    "postgresql://u:1@h:secret/d", "sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///file:secret?uri=true",
+    "sqlite://secret/d", "sqlite+pysqlite:///secret", "/var/secret.db"])
+def test_another_address_is_refused_and_not_shown(url: str):
+    with pytest.raises(SettingsError, match="^DATABASE_URL must be ") as error:
+        read_settings({"DATABASE_URL": url})
+    assert "secret" not in "".join(traceback.format_exception(error.value))
+
+
+def test_the_address_of_the_database_is_not_in_what_is_printed_of_the_settings():
+    assert "secret" not in repr(read_settings({"DATABASE_URL": "postgresql://u:secret@h/d"}))
+
+
+# --- how long records are kept ----------------------------------------------------------------------------
+
+def test_days_of_some_kinds_of_records_are_taken():
+    assert read_settings({"RETENTION_DAYS": "talks=30, audit = 365"}).retention_days == {"talks": 30, "audit": 365}
+
+
+@pytest.mark.parametrize("text", [
+    "talks", "talks=", "talks=0", "talks=-1", "talks=36501", "talks=1.5", "talks=1_0", "talks=３", "=30", "talks=30,",
+    "talks=30;audit=3", "talks=30,talks=31", "publications=30", "changes=1", "Talks=30", "talks=30=30", "30"])
+def test_days_that_cannot_be_taken_are_refused(text: str):
+    with pytest.raises(SettingsError, match="^RETENTION_DAYS must be "):
+        read_settings({"RETENTION_DAYS": text})

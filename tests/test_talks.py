@@ -9,15 +9,18 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import select
 
 from service.app import learner
+from service.care.care import open_care
 from service.content.live import LiveGuide
 from service.core.dialog import HINT_AFTER_S
 from service.errors import Ended, NotFound
 from service.settings import read_settings
 from service.speech.recognizer import Hearing, Transcript
 from service.speech.speaker import Speaker
-from service.store.database import open_database
+from service.store.database import open_database, transaction
+from service.store.tables import AuditRow, ChangeRow, CountRow, IncidentRow, MissRow
 from service.store.talks import TalkStore
 from service.talks import Library, Speaking, Talks
 from service.speech.voices import Voices
@@ -223,6 +226,28 @@ def test_nothing_that_was_said_is_in_the_database(talks: Talks, tmp_path: Path):
     assert spellings("衡阳社保查询指南")[1] in data, "what the guide said is there"
     for piece in ("身份证号是", "四三零四", "四二二"):
         assert not any(spelling in data for spelling in spellings(piece))
+
+
+def test_with_a_panel_a_talk_at_no_device_leaves_no_more_behind(tmp_path: Path, store: TalkStore, speaker: Speaker):
+    engine = open_database(f"sqlite:///{tmp_path / 'guide.db'}")
+    care = open_care(engine, bytes(32), lambda: NOW, support.QUICK_HASHER)
+    talks = Talks(SimpleNamespace(edition=edition()), store, speaker, lambda: NOW, care)
+    talk = talks.open().talk_id
+    for turn, said in enumerate((PRIVATE, "医保卡里的钱", PRIVATE, "叫个人来帮我", "不要让别人看我的记录", "谁看过我的记录")):
+        talks.say(talk, f"t{turn}", said)
+        kept = store.turn(talk, f"t{turn}")
+        assert kept.said is kept.meaning is None
+    assert talks.last(talk).reply.sentences[0] == "这台机器没有连着别人，没有人看您的记录。"
+    assert store.load(talk).device_id is None and not store.load(talk).session["cared"]
+    with transaction(engine) as orm:
+        assert not [row for table in (CountRow, IncidentRow, MissRow, AuditRow, ChangeRow)
+                    for row in orm.scalars(select(table))]
+    engine.dispose()
+
+
+def test_there_is_no_notice_for_a_talk_at_no_device(talks: Talks):
+    with pytest.raises(NotFound):
+        talks.notice(talks.open().talk_id, "a", 1)
 
 
 def test_the_database_does_not_tell_which_key_was_pressed(talks: Talks, store: TalkStore):

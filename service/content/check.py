@@ -40,12 +40,14 @@ def _schema() -> dict:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def load(folder: Path, knows: Knows | None = None) -> tuple[Guide | None, list[Problem]]:
+def load(folder: Path, knows: Knows | None = None,
+         overlay: Mapping[str, str] = {}) -> tuple[Guide | None, list[Problem]]:
     """The Guide of a folder, or None and every problem that keeps it from being used.
 
     ``knows`` tells whether the speech model has a word; without it the spelling is not checked.
+    ``overlay`` holds texts in place of files, as in ``read_documents``.
     """
-    documents, problems, version = read_documents(folder)
+    documents, problems, version = read_documents(folder, overlay)
     problems += [p for d in documents.values() for p in _form(d)]
     problems += _missing_files(documents)
     if problems:
@@ -59,10 +61,17 @@ def load(folder: Path, knows: Knows | None = None) -> tuple[Guide | None, list[P
 
 # --- form -------------------------------------------------------------------------------------
 
+def has_rule(name: str) -> bool:
+    """True if the guide may have a file of that name."""
+    return _rule(name) is not None
+
+
+def _rule(name: str) -> str | None:
+    return next((r for pattern, r in _schema()["files"].items() if fnmatch.fnmatch(name, pattern)), None)
+
+
 def _form(document: Document) -> Iterator[Problem]:
-    schema = _schema()
-    rule = next((r for pattern, r in schema["files"].items()
-                 if fnmatch.fnmatch(document.name, pattern)), None)
+    schema, rule = _schema(), _rule(document.name)
     if rule is None:
         yield document.problem((), "没有用到这个文件", "删掉，或者改成约定的名字")
         return

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Mapping
 
 import yaml
 
@@ -57,13 +58,19 @@ def signature(folder: Path) -> tuple:
     return tuple((str(p), s.st_mtime_ns, s.st_size) for p in yaml_files(folder) for s in [p.stat()])
 
 
-def read_documents(folder: Path) -> tuple[dict[str, Document], list[Problem], str]:
-    """Every YAML file below ``folder`` by name, what is wrong with reading them, and a hash."""
+def read_documents(folder: Path, overlay: Mapping[str, str] = {}) -> tuple[dict[str, Document], list[Problem], str]:
+    """Every YAML file below ``folder`` by name, what is wrong with reading them, and a hash.
+
+    ``overlay``: name to a text that stands for the file's, as if it were saved; "" as if it were deleted.
+    """
     documents, problems, digest = {}, [], hashlib.sha256()
-    for path in yaml_files(folder):
+    # Sorted as paths, not as names, so that a folder with an edit has the hash it will have once it is saved.
+    for path in sorted({*yaml_files(folder), *(folder / name for name in overlay)}):
         name = path.relative_to(folder).as_posix()
+        if overlay.get(name) == "":
+            continue
         try:
-            data = path.read_bytes()
+            data = overlay[name].encode("utf-8") if name in overlay else path.read_bytes()
         except OSError as e:
             problems.append(Problem(name, "(文件)", f"读不了：{e.strerror}", "看看文件在不在，权限对不对"))
             continue

@@ -18,6 +18,8 @@ from service.core.model import ROOT, Guide, Node
 from service.core.wording import clauses
 
 ASKED_AT_MOST = dialog.OFFER_AT_MOST
+FREE = {"code", "name", "names", "sender"}
+"""Placeholders that anything may be filled into: such a sentence cannot be recorded."""
 
 
 def sentences(guide: Guide) -> tuple[str, ...]:
@@ -49,6 +51,9 @@ def _content(guide: Guide) -> Iterable[str]:
 
 def _system(guide: Guide) -> Iterable[str]:
     for prompt, names in dialog.PROMPTS.items():
+        if names & FREE:
+            yield from (text for text in guide.prompts[prompt] if not wording.placeholders(text))
+            continue
         for values in _values(guide, prompt) if names else [{}]:
             texts = [text.format(**values) for text in guide.prompts[prompt]]
             in_doubt = prompt in ("ask_two", "ask_three")

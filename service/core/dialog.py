@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from dataclasses import dataclass, replace
-from typing import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Iterable, Mapping
 
 from service.core import wording
 from service.core.model import ABOUT, HELP, ROOT, Guide, Node, Sentence
@@ -29,6 +29,10 @@ HINT_SLOWER = 0.85
 """A hint after silence is spoken this much slower than the listener's own pace."""
 REPEAT_SLOWER = (0.85, 0.72)
 """So is what is said again: the first time, and when it is asked for again in a row."""
+WAIT_S = (6.0, 8.0, 10.0, 15.0, 20.0, 30.0)
+"""Silences before a hint that can be chosen, seconds."""
+DETAILS = ("short", "usual", "full")
+"""How much is explained without being asked for."""
 SLOWEST_CPM = 110
 """Nothing is spoken more slowly than this, characters a minute."""
 OFFER_AT_MOST = 3
@@ -52,13 +56,31 @@ PROMPTS: dict[str, frozenset[str]] = {
         "about_due": "count", "about_due_none": "", "reconnected": "", "talk_ended": "",
         "error_internal": "", "error_audio": "", "error_model": "", "error_voice": "",
         "no_sound_device": "", "bridge": "", "voice_changed": "", "voice_only": "",
+        "pair_button": "", "pair_code": "code", "pair_already": "name", "paired": "", "unpaired": "",
+        "help_noted": "", "looked_alone": "", "looked_shared": "", "looked_nobody": "", "looked_by": "names",
+        "private_alone": "", "private_done": "", "share_alone": "", "share_done": "",
+        "notice_from": "sender", "notice_node": "option", "notice_keys": "", "notice_heard": "",
+        "notice_declined": "",
     }.items()}
 """Every sentence that the program itself speaks, with the placeholders it fills in.
 ``prompts/system.yaml`` must have exactly these."""
 
+NOTICE_KEYS = {"1": "heard", "2": "declined"}
+"""How a notice is answered."""
 CHOICE_LABELS = ("choice_next", "choice_back", "choice_first", "choice_more", "choice_none",
-                 "choice_yes", "choice_no")
+                 "choice_yes", "choice_no", "choice_heard", "choice_decline")
 """Labels of ``prompts/screen.yaml`` that replies refer to."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Somebody who cares wants a text or a section to be heard: exactly one of them is set."""
+
+    delivery: int
+    """Its number, for whoever wants to know how it was answered."""
+    sender: str
+    text: str = ""
+    node: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,6 +118,20 @@ class Session:
     """Node that was asked for in the same breath as this one and is still to be told."""
     origin: tuple[str, int] | None = None
     """Where help was called from (node, part), so that * leads back there."""
+    wait_s: float = HINT_AFTER_S
+    """Silence before a hint, seconds."""
+    detail: str = "usual"
+    """One of DETAILS."""
+    cared: bool = False
+    """True if somebody who cares for the listener sees when help is called."""
+    adjusted: int = 0
+    """Version of the device's settings that this session has taken over."""
+    stalled: int = 0
+    """Turns in a row at the same step without moving on."""
+    notice: Notice | None = None
+    """What was read out for somebody else and is not answered yet."""
+    answered: str = ""
+    """How the listener answered a notice with the last turn: heard or declined; empty: not at all."""
 
     def to_json(self) -> dict:
         """A plain mapping, for the store."""
@@ -106,6 +142,8 @@ class Session:
         """The session of such a mapping; fields of another version are ignored."""
         known = {f.name for f in dataclasses.fields(cls)}
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known}
+        if values.get("notice"):
+            values["notice"] = Notice(**values["notice"])
         return cls(**values)
 
 
@@ -176,7 +214,17 @@ class Voice:
     """Its id; None: there is no other."""
 
 
-Outcome = Start | Rejoin | Voice | Key | Match | Ask | NoMatch | NoInput | Fault
+@dataclass(frozen=True)
+class Told:
+    """The answer to something that only the service knows: one of PROMPTS, with its placeholders filled."""
+
+    prompt: str
+    values: Mapping[str, str] = field(default_factory=dict)
+    shown: tuple[str, ...] = ()
+    """What is only shown with it."""
+
+
+Outcome = Start | Rejoin | Voice | Key | Match | Ask | NoMatch | NoInput | Fault | Told | Notice
 
 
 @dataclass(frozen=True)
@@ -206,7 +254,7 @@ class Reply:
     hint_after_s: float | None
     """Seconds of silence after which a NoInput is due; None: wait without end."""
     state: str
-    """menu, steps, leaf, ask, paused or waiting."""
+    """menu, steps, leaf, ask, notice, paused or waiting."""
     voice: str = ""
     """Id of the voice to speak it; empty: the usual one."""
     own_pace_cpm: int = USUAL_CPM
@@ -214,6 +262,10 @@ class Reply:
     resumes: int | None = None
     """Index of the sentence that was cut when the listener asked to wait, so that whoever knows how
     far it had come may go on in its middle; None: nothing was cut."""
+
+
+PLACE = ("node", "part", "done", "asked", "held", "visited", "then", "origin", "notice", "stalled")
+"""What of a session names something of the guide; the rest is how the listener is and likes it."""
 
 
 def opening(voice: str = "", pace_cpm: int = USUAL_CPM, loudness_db: int = 0) -> Session:
@@ -234,7 +286,7 @@ def advance(guide: Guide, session: Session, outcome: Outcome, today: datetime.da
 
     ``cut``: the sentences that were not told, or not to their end, because the outcome came.
     """
-    session = _repaired(guide, session)
+    session = replace(_repaired(guide, session), answered="")
     turn = _Turn(guide, session, today, cut)
     match outcome:
         case Start():
@@ -257,6 +309,10 @@ def advance(guide: Guide, session: Session, outcome: Outcome, today: datetime.da
             turn.no_input()
         case Voice(voice):
             turn.voice(voice)
+        case Told(prompt, values, shown):
+            turn.told(prompt, values, shown)
+        case Notice():
+            turn.notice(outcome)
         case Fault(prompt):
             turn.say(prompt)
     return turn.session, turn.reply()
@@ -265,12 +321,16 @@ def advance(guide: Guide, session: Session, outcome: Outcome, today: datetime.da
 def _repaired(guide: Guide, session: Session) -> Session:
     """The session with everything dropped that the running guide no longer has."""
     if session.node not in guide.nodes:
-        return Session(pace_cpm=session.pace_cpm, loudness_db=session.loudness_db, voice=session.voice)
+        return replace(session, **{name: getattr(Session(), name) for name in PLACE})
     origin = session.origin if session.origin and session.origin[0] in guide.nodes else None
     return replace(session, part=_part(guide, session.node, session.part),
                    origin=origin and (origin[0], _part(guide, *origin)),
                    asked=tuple(n for n in session.asked if n in guide.nodes),
-                   then=session.then if session.then in guide.nodes else "")
+                   then=session.then if session.then in guide.nodes else "", notice=_notice(guide, session.notice))
+
+
+def _notice(guide: Guide, notice: Notice | None) -> Notice | None:
+    return notice if notice and (notice.text or notice.node in guide.nodes) else None
 
 
 def _part(guide: Guide, node_id: str, part: int) -> int:
@@ -328,21 +388,25 @@ class _Turn:
         """Go to a node and say what is said on arrival."""
         origin = (self.session.node, self.session.part) if node_id == HELP != self.session.node else None
         origin = self.session.origin if node_id == self.session.node == HELP else origin
-        self.update(node=node_id, part=0, done=False, asked=(), origin=origin)
-        node = self.node
+        self.update(node=node_id, part=0, done=False, asked=(), origin=origin, notice=None)
+        node, detail = self.node, self.session.detail
         first_time = node_id not in self.session.visited
-        self.tell(node.say if first_time or not node.brief else node.brief)
+        self.tell(node.say if first_time and detail != "short" or not node.brief else node.brief)
         if node.options and first_time:
             self.update(visited=(*self.session.visited, node_id))
         if node_id == ABOUT:
             self._age_of_guide()
         if node.steps:
             self.say("steps_count", count=wording.count(len(node.steps)))
-        return self._place(full=True)
+        if detail == "full" and node.more:
+            self.update(part=1)
+        return self._place(full=detail != "short")
 
     def again(self) -> _Turn:
         """Say once more where the listener is."""
         node = self.node
+        if self.session.notice:
+            return self._read_notice()
         if self.session.asked:
             return self._question()
         if not node.steps and self.session.part == 0:
@@ -374,6 +438,8 @@ class _Turn:
     def _what_now(self) -> _Turn:
         """Only what can be done here, without the content."""
         node, part = self.node, self.session.part
+        if self.session.notice:
+            return self.say("notice_keys")
         if self.session.asked:
             return self._question()
         if node.options:
@@ -406,7 +472,8 @@ class _Turn:
         if last and part:
             self.say("step_last")
         self.say("step_ordinal", ordinal=wording.number(part + 1)).tell(node.steps[part].sentences)
-        return self.say("step_wait" if full or part == 0 else "step_wait_short")
+        at_length = full or part == 0 and self.session.detail != "short"
+        return self.say("step_wait" if at_length else "step_wait_short")
 
     def _age_of_guide(self) -> None:
         facts = self.guide.facts.values()
@@ -428,7 +495,9 @@ class _Turn:
         if node_id not in self.guide.nodes:
             return self.no_match()
         self.heard()
-        if node_id != ROOT:
+        if node_id == HELP and self.session.cared:
+            self.say("help_noted")
+        elif node_id != ROOT:
             self.say("corrected" if corrected else "going", option=self.title(node_id))
         self.update(then=then if then in self.guide.nodes else "")
         if self.session.then:
@@ -439,7 +508,7 @@ class _Turn:
         known = tuple(dict.fromkeys(c for c in candidates if c in self.guide.nodes))[:OFFER_AT_MOST]
         if not known:
             return self.no_match()
-        return self.heard().update(asked=known)._question()
+        return self.heard().update(asked=known, notice=None)._question()
 
     def _question(self) -> _Turn:
         titles = [self.title(n) for n in self.session.asked]
@@ -458,6 +527,8 @@ class _Turn:
         universal = next((c.name for c in self.guide.commands.values() if c.key == key), None)
         if universal:
             return self.command(universal)
+        if self.session.notice and key in NOTICE_KEYS:
+            return self._answer_notice(NOTICE_KEYS[key])
         if self.session.asked:
             return self._answer(key)
         if key == "1" and self._at_end:
@@ -482,6 +553,37 @@ class _Turn:
     def command(self, name: str) -> _Turn:
         handler = getattr(self, f"_do_{name}", None)
         return handler() if handler else self.no_match()
+
+    # --- from others -------------------------------------------------------------------------
+
+    def notice(self, notice: Notice) -> _Turn:
+        """Read out what somebody else wants to be heard, and ask whether it was."""
+        if not _notice(self.guide, notice):
+            return self
+        return self.heard().update(notice=notice)._read_notice()
+
+    def _read_notice(self) -> _Turn:
+        notice = self.session.notice
+        self.say("notice_from", sender=notice.sender)
+        if notice.node:
+            self.say("notice_node", option=self.title(notice.node))
+        else:
+            self._spoken += wording.sentences(notice.text)
+        return self.say("notice_keys")
+
+    def _answer_notice(self, answer: str) -> _Turn:
+        notice = self.session.notice
+        self.heard().update(notice=None, answered=answer).say(f"notice_{answer}")
+        if answer == "heard" and notice.node:
+            return self.enter(notice.node)
+        return self._what_now()
+
+    def told(self, prompt: str, values: Mapping[str, str], shown: tuple[str, ...]) -> _Turn:
+        """Say what only the service knows, and what can be done here."""
+        self._shown += shown
+        self.heard().say(prompt, **values)
+        # What is shown is to be written down: nothing that follows may push it out of the mind.
+        return self if shown else self._what_now()
 
     # --- commands: one method each, named after prompts/commands.yaml --------------------------
 
@@ -519,6 +621,8 @@ class _Turn:
 
     def _do_next(self) -> _Turn:
         node, part = self.node, self.session.part
+        if self.session.notice:
+            return self._answer_notice("heard")
         if len(self.session.asked) == 1:
             return self._do_yes()
         self.heard()
@@ -551,8 +655,8 @@ class _Turn:
         return self.heard().enter(self.session.node)
 
     def _do_up(self) -> _Turn:
-        if self.session.asked:
-            return self.heard().update(asked=()).again()
+        if self.session.notice or self.session.asked:
+            return self.heard().update(asked=(), notice=None).again()
         self.heard()
         if self.session.node == ROOT:
             return self.say("up_at_root").again()
@@ -566,7 +670,10 @@ class _Turn:
         return self.heard().enter(ROOT)
 
     def _do_help(self) -> _Turn:
-        return self.heard().enter(HELP)
+        self.heard()
+        if self.session.cared:
+            self.say("help_noted")
+        return self.enter(HELP)
 
     def _do_pause(self) -> _Turn:
         held = self.session.held if self.session.paused else self._without_resumed(self.cut)
@@ -578,10 +685,13 @@ class _Turn:
         return texts[len(resumed):] if texts[:len(resumed)] == resumed else texts
 
     def _do_stop(self) -> _Turn:
-        self.heard().update(node=ROOT, part=0, done=False, asked=(), origin=None, waiting=True)
+        self.heard().update(node=ROOT, part=0, done=False, asked=(), origin=None, notice=None,
+                            waiting=True)
         return self.say("stop")
 
     def _do_yes(self) -> _Turn:
+        if self.session.notice:
+            return self._answer_notice("heard")
         if len(self.session.asked) == 1:
             return self.heard().enter(self.session.asked[0])
         if self.session.asked:
@@ -591,6 +701,8 @@ class _Turn:
         return self.heard().say("yes_nothing")._what_now()
 
     def _do_no(self) -> _Turn:
+        if self.session.notice:
+            return self._answer_notice("declined")
         prompt = "confirm_no" if self.session.asked else "no_nothing"
         # One misunderstanding has happened: the next one is met with choices at once.
         return self.heard().update(asked=(), no_match=1).say(prompt)
@@ -623,6 +735,20 @@ class _Turn:
             return self.say("voice_only")._what_now()
         return self.update(voice=voice).say("voice_changed").again()
 
+    # Of the device and those who care nothing is known here: whoever knows makes a Told of these.
+
+    def _do_pair(self) -> _Turn:
+        return self.told("pair_button", {}, ())
+
+    def _do_looked(self) -> _Turn:
+        return self.told("looked_alone", {}, ())
+
+    def _do_private(self) -> _Turn:
+        return self.told("private_alone", {}, ())
+
+    def _do_share(self) -> _Turn:
+        return self.told("share_alone", {}, ())
+
     # --- silence and misunderstanding ----------------------------------------------------------
 
     def no_input(self) -> _Turn:
@@ -632,6 +758,8 @@ class _Turn:
         count = self.session.no_input + 1
         self.update(no_input=count)
         self._pace = HINT_SLOWER
+        if count == 1 and self.session.notice:
+            return self.say("notice_keys")
         if count == 1:
             return self.say(f"silence_{self._state()}")
         if count == 2:
@@ -663,6 +791,8 @@ class _Turn:
 
     def _few_choices(self, turn: _Turn, at_most: int) -> _Turn:
         node = self.node
+        if self.session.notice:
+            return turn.say("notice_keys")
         if self.session.asked:
             return turn._question()
         if node.steps:
@@ -675,6 +805,8 @@ class _Turn:
     # --- the reply ---------------------------------------------------------------------------
 
     def _state(self) -> str:
+        if self.session.notice:
+            return "notice"
         if self.session.asked:
             return "ask"
         if self.node.steps:
@@ -684,6 +816,8 @@ class _Turn:
     def _choices(self) -> tuple[Choice, ...]:
         label, node = self.guide.labels, self.node
         asked = self.session.asked
+        if self.session.notice:
+            return Choice("1", label["choice_heard"]), Choice("2", label["choice_decline"])
         if len(asked) == 1:
             return Choice("1", label["choice_yes"]), Choice("2", label["choice_no"])
         if asked:
@@ -707,7 +841,7 @@ class _Turn:
             node=session.node, title=self.node.title,
             step=(session.part + 1, len(steps)) if steps else None,
             pace_cpm=max(SLOWEST_CPM, round(session.pace_cpm * self._pace)),
-            loudness_db=session.loudness_db, hint_after_s=None if still else HINT_AFTER_S, state=state,
+            loudness_db=session.loudness_db, hint_after_s=None if still else session.wait_s, state=state,
             voice=session.voice, own_pace_cpm=session.pace_cpm, resumes=self._resumes)
 
 

@@ -9,6 +9,7 @@ import string
 DIGITS = "〇一二三四五六七八九"
 _UNITS = ("", "十", "百", "千")
 _CLAUSE = re.compile("[^，、；：。？！]+[，、；：。？！]*")
+_SENTENCE = re.compile("[^。？！；\n]+[。？！；]*")
 _KEY_NAMES = {"*": "星号", "#": "井号", "0": "零"}
 
 
@@ -54,3 +55,15 @@ def placeholders(template: str) -> set[str]:
 def clauses(text: str) -> tuple[str, ...]:
     """The text cut behind its marks: "查不到，就打电话。" -> "查不到，" and "就打电话。"."""
     return tuple(_CLAUSE.findall(text))
+
+
+def sentences(text: str) -> tuple[str, ...]:
+    """The text cut behind the ends of its sentences; one without a mark at its end gets a full stop."""
+    found = (part.strip() for part in _SENTENCE.findall(text))
+    return tuple(part if part[-1] in "。？！；" else f"{part}。" for part in found if part)
+
+
+def spelled(digits: str) -> str:
+    """Digits one by one, with a pause behind every second: 304512 -> 三〇，四五，幺二."""
+    names = [DIGITS[int(d)].replace("一", "幺").replace("〇", "零") for d in digits]
+    return "，".join("".join(names[i:i + 2]) for i in range(0, len(names), 2))

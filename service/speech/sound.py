@@ -6,9 +6,12 @@ from -1 to 1, shape (samples,), mono.
 
 from __future__ import annotations
 
+import functools
 import io
 import numpy as np
 import soundfile
+
+from service.speech.audio import write_wav
 
 LOUDNESS_LUFS = -18.0
 """Integrated loudness of everything that is spoken (EBU R128 measures, the target is ours)."""
@@ -180,3 +183,20 @@ def _run(graph, samples: np.ndarray, rate_hz: int):
             yield graph.pull()
         except (av.EOFError, av.BlockingIOError):
             return
+
+
+CHIME_HZ = (523.25, 659.25)
+"""Two rising notes, low enough for old ears."""
+CHIME_RATE_HZ, NOTE_S, NOTE_AFTER_S, CHIME_PEAK = 24_000, 0.9, 0.35, 0.25
+
+
+@functools.cache
+def chime() -> bytes:
+    """The attention sound in front of what somebody else wants to be heard, as a WAV file."""
+    note = np.arange(round(NOTE_S * CHIME_RATE_HZ)) / CHIME_RATE_HZ
+    fade = np.minimum(note / 0.03, 1.0) * np.exp(-5 * note)
+    after = round(NOTE_AFTER_S * CHIME_RATE_HZ)
+    out = np.zeros(len(note) + after * (len(CHIME_HZ) - 1))
+    for i, frequency in enumerate(CHIME_HZ):
+        out[i * after:i * after + len(note)] += CHIME_PEAK * fade * np.sin(2 * np.pi * frequency * note)
+    return write_wav((out * 32767).astype(np.int16), CHIME_RATE_HZ)

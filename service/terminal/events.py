@@ -6,6 +6,7 @@ import queue
 from dataclasses import dataclass
 from typing import Protocol
 
+from service.care.devices import Device
 from service.errors import GuideError
 from service.speech.speaker import Piece
 from service.talks import View
@@ -68,6 +69,22 @@ class DeviceLost:
 
     device: str
     reason: str
+
+
+@dataclass(frozen=True)
+class DeviceState:
+    """How this machine stands as a device that somebody may care for."""
+
+    device: Device
+    notice: int | None
+    """What is to be read out next."""
+
+
+@dataclass(frozen=True)
+class Chimed:
+    """The attention sound in front of a notice is over."""
+
+    notice: int
 
 
 class Mailbox(Protocol):

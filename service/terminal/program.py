@@ -16,6 +16,7 @@ from service.app import Service, create_app
 from service.errors import DeviceError, ModelError
 from service.settings import Settings
 from service.speech.device import MiniaudioMicrophone, MiniaudioPlayer, Player
+from service.terminal.companion import Companion
 from service.terminal.events import LOUDSPEAKER, MICROPHONE, DeviceLost, Failed, Inbox
 from service.terminal.hearer import Hearer
 from service.terminal.keyboard import Leave, keyboard
@@ -37,7 +38,7 @@ def run(settings: Settings, keys_only: bool) -> int:
         with _log_aside(settings.data_dir / "voice.log"):
             service = create_app(settings)
             try:
-                _talk(service, keys_only)
+                _talk(service, keys_only, settings.data_dir / "device.token")
             finally:
                 service.close()
     except KeyboardInterrupt:
@@ -45,7 +46,7 @@ def run(settings: Settings, keys_only: bool) -> int:
     return 0
 
 
-def _talk(service: Service, keys_only: bool) -> None:
+def _talk(service: Service, keys_only: bool, token_file: Path) -> None:
     inbox, talks = Inbox(), service.talks
     # A console of another encoding shows a question mark instead of ending the talk.
     sys.stdout.reconfigure(errors="replace")
@@ -56,7 +57,14 @@ def _talk(service: Service, keys_only: bool) -> None:
         try:
             # After the devices: what is missing is said before the first key is answered.
             with keyboard(sys.stdin.fileno(), inbox.put, time.monotonic):
-                Terminal(talks, screen, inbox, player, hearer, aside=aside.submit).run()
+                terminal = Terminal(talks, screen, inbox, player, hearer, aside=aside.submit,
+                                    device=lambda: companion.device())
+                companion = Companion(service.care, token_file, inbox.put, lambda: terminal.able)
+                companion.start()
+                try:
+                    terminal.run()
+                finally:
+                    companion.close()
         finally:
             for device in filter(None, (player, hearer)):
                 device.close()

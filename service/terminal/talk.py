@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Callable
 
+from service.care.devices import Device
 from service.core.dialog import Reply
 from service.errors import AudioError, DeviceError, Ended, GuideError, NotFound
 from service.speech.device import Player
+from service.speech.sound import chime
 from service.speech.speaker import Piece
 from service.talks import Speaking, Talks, View, new_id
-from service.terminal.events import (LOUDSPEAKER, DeviceLost, Failed, Mailbox, Nothing,
+from service.terminal.events import (LOUDSPEAKER, Chimed, DeviceLost, DeviceState, Failed, Mailbox, Nothing,
                                      PlaybackEnded, Rendered, SpeechHeard, Thinking, Turn)
 from service.terminal.hearer import Hearer, unexpected
 from service.terminal.keyboard import Key, Leave, Text, Toggle, Typing
@@ -66,10 +68,18 @@ class Terminal:
 
     def __init__(self, talks: Talks, screen: Screen, inbox: Mailbox, player: Player | None = None,
                  hearer: Hearer | None = None, now: Callable[[], float] = time.monotonic,
-                 aside: Callable[[Callable[[], None]], object] = lambda job: job()):
-        """``now`` gives seconds from any beginning; ``aside`` does a job elsewhere."""
+                 aside: Callable[[Callable[[], None]], object] = lambda job: job(),
+                 device: Callable[[], Device | None] = lambda: None):
+        """``now`` gives seconds from any beginning; ``aside`` does a job elsewhere; ``device`` is what this
+        machine is for those who care."""
         self._talks, self._screen, self._inbox = talks, screen, inbox
         self._player, self._hearer, self._now, self._aside = player, hearer, now, aside
+        self._device = device
+        self._paired: bool | None = None
+        """True if somebody cares for this machine; None until it is known."""
+        self._notice: int | None = None
+        """What is to be read out as soon as nobody speaks."""
+        self._last_notice: int | None = None
         self._view: View | None = None
         """The newest answer."""
         self._spoken: View | None = None
@@ -134,6 +144,10 @@ class Terminal:
                 self._played()
             case DeviceLost(device, reason):
                 self._lost(device, reason)
+            case DeviceState(device, notice):
+                self._cared_for(device.paired, notice)
+            case Chimed(notice):
+                self._turn(partial(self._talks.notice, delivery=notice))
 
     # --- turns -----------------------------------------------------------------------------------
 
@@ -142,7 +156,7 @@ class Terminal:
         if self._view:
             reply = self._view.reply
             likes = dict(voice=reply.voice, pace_cpm=reply.own_pace_cpm, loudness_db=reply.loudness_db)
-        view = self._talks.open(**likes)
+        view = self._talks.open(**likes, device=self._device())
         self._view = None
         if self._hearer:
             self._hearer.talk_id = view.talk_id
@@ -333,7 +347,7 @@ class Terminal:
 
     def _await_listener(self, extra_s: float = 0.0) -> None:
         """Count the silence from now, as long as it is the listener's turn."""
-        if self._spoken:
+        if self._spoken or self._read_notice():
             return
         hint_s = self._view.reply.hint_after_s
         self._timer = None
@@ -345,6 +359,41 @@ class Terminal:
 
     def _remaining_s(self) -> float | None:
         return max(0.0, self._timer[0] - self._now()) if self._timer else None
+
+    # --- those who care ------------------------------------------------------------------------
+
+    @property
+    def able(self) -> tuple[bool, bool]:
+        """(something can be heard here, something can be said)."""
+        return self._hearer is not None, self._player is not None
+
+    def _cared_for(self, paired: bool, notice: int | None) -> None:
+        if self._paired not in (None, paired):
+            self._quiet()
+            self._open()
+            self._quiet()
+            self._turn(self._talks.joined)
+        self._paired = paired
+        if notice is not None and notice != self._last_notice:
+            self._notice = notice
+            if not self._spoken:
+                self._await_listener()
+
+    def _read_notice(self) -> bool:
+        """Begin with what somebody wants to be heard; False if there is nothing, or it has to wait."""
+        notice = self._notice
+        if notice is None or self._view.reply.state == "paused":
+            return False
+        self._notice, self._last_notice, self._timer = None, notice, None
+        if self._player is None:
+            self._inbox.put(Chimed(notice))
+            return True
+        try:
+            self._player.play(chime(), self._view.reply.loudness_db, partial(self._inbox.put, Chimed(notice)))
+        except (AudioError, DeviceError) as e:
+            log.warning("no attention sound: %s", e)
+            self._inbox.put(Chimed(notice))
+        return True
 
     # --- devices ---------------------------------------------------------------------------------
 

@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import logging
 import re
-from pathlib import Path
 
-import yaml
 from flask import Blueprint, Flask, Response, jsonify, request
-from jsonschema import Draft202012Validator
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException
 
+from service.care.care import Care
 from service.errors import AudioError, BadRequest, GuideError, NotFound
 from service.listening import Listening
 from service.speech.audio import read_pcm
 from service.talks import Speaking, Talks, View
+from service.web.body import description, json_body, validator
+from service.web.device import device_of
 
 log = logging.getLogger(__name__)
 PREFIX = "/api/v1"
 LARGEST_BODY_BYTES = 24 * 1024 * 1024
 """A minute of 48 kHz 32 bit stereo audio fits; anything larger is refused unread."""
-LARGEST_JSON_BYTES = 64 * 1024
-"""A turn in JSON is a key or a sentence."""
 _TURN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-@functools.cache
-def description() -> dict:
-    """The OpenAPI 3.1 description of this API."""
-    return yaml.safe_load(Path(__file__).with_name("openapi.yaml").read_text(encoding="utf-8"))
 
 
 def reply_json(view: View, talks: Talks, listening: bool) -> dict:
@@ -80,18 +71,18 @@ def register_errors(app: Flask, talks: Talks) -> None:
         return answer(GuideError("something unexpected went wrong"))
 
 
-def create_api(talks: Talks, listening: Listening) -> Blueprint:
-    """The blueprint of the API."""
+def create_api(talks: Talks, listening: Listening, care: Care | None = None) -> Blueprint:
+    """The blueprint of the API. Without ``care`` there are no devices."""
     api = Blueprint("api", __name__, url_prefix=PREFIX)
-    turn_input, likes_input = _validator("TurnInput"), _validator("Likes")
+    turn_input, likes_input = validator("TurnInput"), validator("Likes")
 
     def answer(view: View, status: int = 200):
         return jsonify(reply_json(view, talks, listening.available)), status
 
     @api.post("/sessions")
     def open_session():
-        likes = _json_body(likes_input) if request.content_length else {}
-        return answer(talks.open(**likes), 201)
+        likes = json_body(likes_input) if request.content_length else {}
+        return answer(talks.open(**likes, device=device_of(request, care)), 201)
 
     @api.get("/sessions/<session>")
     def get_session(session: str):
@@ -106,7 +97,7 @@ def create_api(talks: Talks, listening: Listening) -> Blueprint:
     def post_turn(session: str):
         if request.mimetype.startswith("audio/"):
             return answer(_audio_turn(talks, listening, session))
-        return answer(_json_turn(talks, session, _json_body(turn_input)))
+        return answer(_json_turn(talks, session, json_body(turn_input)))
 
     @api.get("/sessions/<session>/turns/<turn>/audio/<int:index>")
     def get_audio(session: str, turn: str, index: int):
@@ -129,29 +120,6 @@ def create_api(talks: Talks, listening: Listening) -> Blueprint:
     return api
 
 
-def _validator(schema: str) -> Draft202012Validator:
-    return Draft202012Validator({"$ref": f"#/components/schemas/{schema}", **description()})
-
-
-def _json_body(validator: Draft202012Validator) -> dict:
-    if request.content_length is None:
-        raise BadRequest("the body is missing, or has no Content-Length")
-    if request.content_length > LARGEST_JSON_BYTES:
-        raise RequestEntityTooLarge()
-    try:
-        given = request.get_json(force=True, silent=True)
-    except RecursionError as e:
-        raise BadRequest("the body is nested too deeply") from e
-    if given is None:
-        raise BadRequest("the body is not JSON")
-    error = next(validator.iter_errors(given), None)
-    if error:
-        # Not the library's own message: it quotes the body.
-        place = ".".join(map(str, error.absolute_path)) or "body"
-        raise BadRequest(f"{place}: breaks the rule {error.validator}")
-    return given
-
-
 def _json_turn(talks: Talks, session: str, given: dict) -> View:
     turn_id, speaking = given["turn_id"], given.get("speaking")
     # Python's $ lets a line end through, JSON Schema's does not.
@@ -167,6 +135,10 @@ def _json_turn(talks: Talks, session: str, given: dict) -> View:
             return talks.silence(session, turn_id)
         case {"event": "rejoin"}:
             return talks.rejoin(session, turn_id)
+        case {"event": "joined"}:
+            return talks.joined(session, turn_id)
+        case {"event": "notice", "delivery": delivery}:
+            return talks.notice(session, turn_id, delivery, cut)
         case {"event": command}:
             return talks.command(session, turn_id, command, cut)
 

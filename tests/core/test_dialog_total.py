@@ -7,12 +7,16 @@ from typing import Iterator
 
 import pytest
 
-from service.core.dialog import (COMMANDS, Ask, Fault, Key, Match, NoInput, NoMatch, Outcome, Rejoin,
-                                 Reply, Session, Start, advance)
+from service.core.dialog import (COMMANDS, PROMPTS, Ask, Fault, Key, Match, NoInput, NoMatch, Notice, Outcome,
+                                 Rejoin, Reply, Session, Start, Told, advance)
 from service.core.model import HELP, KEYS, ROOT, Guide
 
 TODAY = datetime.date(2026, 11, 23)
 FAULTS = ("error_audio", "error_internal", "error_model", "error_voice")
+NOTICES = (Notice(1, "小芳", text="明天来看您。"), Notice(2, "小芳", node="m5_fraud"))
+TOLD = (Told("paired"), Told("unpaired"), Told("pair_already", {"name": "小芳"}), Told("looked_shared"),
+        Told("looked_by", {"names": "小芳"}), Told("private_done"), Told("share_done"),
+        Told("pair_code", {"code": "三〇，四五，幺二"}, shown=("304512",)))
 UNIVERSAL = {"*", "0", "9", "#"}
 MANY = 4
 """Misunderstandings in a row from which nothing changes any more."""
@@ -22,8 +26,12 @@ def canonical(session: Session) -> Session:
     """Without what does not change where one can go, so that the states are finitely many.
 
     Where help was called from is kept for one menu, one step list and one explanation; which step
-    a question interrupted is kept until silences or misunderstandings follow.
+    a question interrupted is kept until silences or misunderstandings follow; under a notice only the node
+    and how the listener is.
     """
+    if session.notice:
+        return Session(node=session.node, paused=session.paused, waiting=session.waiting, no_input=session.no_input,
+                       no_match=min(session.no_match, MANY), notice=session.notice)
     origin = session.origin
     if origin:
         known = origin[0] if origin[0] in (ROOT, "m1_counter") else "m2_base"
@@ -62,6 +70,7 @@ class Walk:
         nodes = tuple(self.guide.nodes)
         yield from map(Key, KEYS)
         yield from (NoMatch(), NoInput(), Rejoin(), Fault(FAULTS[turn % len(FAULTS)]))
+        yield from (TOLD[turn % len(TOLD)], NOTICES[turn % len(NOTICES)])
         asks = (Ask(("m1",)), Ask(("m1", "m2")), Ask(("m1", "m2", "m3")))
         commands = tuple(Match(command=c) for c in COMMANDS)
         requests = tuple(Match(node=n) for n in nodes)
@@ -94,7 +103,8 @@ def test_the_walk_comes_everywhere(walk, guide):
     for node in guide.nodes.values():
         parts = len(node.steps) or len(node.more) + 1
         assert {p for n, p in told if n == node.id} == set(range(parts)), node.id
-    assert {r.state for r in walk.states.values()} >= {"menu", "steps", "leaf", "ask", "paused", "waiting"}
+    assert {r.state for r in walk.states.values()} >= {
+        "menu", "steps", "leaf", "ask", "notice", "paused", "waiting"}
     assert {len(s.asked) for s in walk.states} == {0, 1, 2, 3}
     assert any(s.done for s in walk.states) and any(s.origin for s in walk.states)
 
@@ -141,7 +151,27 @@ def test_always_a_way_on(walk, guide):
     universal = {c.key for c in guide.commands.values() if c.key}
     assert UNIVERSAL <= universal
     assert not offences(walk, lambda s, o, after, reply: (
-        reply.state in ("menu", "ask", "steps") and not reply.choices))
+        reply.state in ("menu", "ask", "steps", "notice") and not reply.choices))
+
+
+def test_a_notice_is_read_and_waits_for_its_answer_everywhere(walk):
+    assert not offences(walk, lambda s, o, after, reply: isinstance(o, Notice) and (
+        after.notice != o or reply.state != "notice" or [c.key for c in reply.choices] != ["1", "2"]))
+    assert not offences(walk, lambda s, o, after, reply: (
+        s.notice and o in (Key("1"), Key("2")) and (after.notice or not after.answered)))
+    assert not offences(walk, lambda s, o, after, reply: after.answered and not s.notice)
+
+
+def test_what_is_told_leaves_the_listener_where_they_were_with_something_to_do(walk, guide):
+    def offence(state, outcome, after, reply):
+        stays = (after.node, after.part, after.asked, after.notice) == (
+            state.node, state.part, state.asked, state.notice)
+        return isinstance(outcome, Told) and not (
+            stays and reply.sentences[0] == guide.prompts[outcome.prompt][0].format(**outcome.values)
+            and reply.hint_after_s and (reply.shown == outcome.shown if outcome.shown else len(reply.sentences) > 1))
+    assert not offences(walk, offence)
+    told = {o.prompt for _, o, _, _ in walk.turns if isinstance(o, Told)}
+    assert told == {t.prompt for t in TOLD} <= PROMPTS.keys()
 
 
 def test_a_handful_of_choices_each_with_its_own_key(walk):
@@ -177,7 +207,7 @@ def test_whoever_presses_or_is_understood_ends_silence_and_misunderstanding(walk
 
 def test_a_request_leads_to_its_node_from_everywhere(walk):
     assert not offences(walk, lambda s, o, after, reply: (
-        isinstance(o, Match) and o.node and (after.node != o.node or after.asked or after.paused)))
+        isinstance(o, Match) and o.node and (after.node != o.node or after.asked or after.paused or after.notice)))
 
 
 def test_the_step_on_screen_is_the_step_of_the_session(walk, guide):
@@ -197,7 +227,7 @@ def test_zero_leads_to_help_from_everywhere(walk):
 
 
 def test_star_leads_out_in_the_end(walk, guide):
-    out = {s for s in walk.states if s.node == ROOT and not s.asked}
+    out = {s for s in walk.states if s.node == ROOT and not s.asked and not s.notice}
     leads = {s: canonical(after) for s, o, after, _ in walk.turns if o == Key("*")}
     for _ in range(6):
         out |= {state for state, after in leads.items() if after in out}

@@ -93,9 +93,9 @@ def test_the_turns_of_a_removed_talk_are_removed_with_it(store: TalkStore, engin
         assert connection.scalar(text("SELECT count(*) FROM turns")) == 0
 
 
-def test_a_database_locked_for_too_long_is_a_store_error_without_the_talks_id(url, tmp_path, monkeypatch):
+def test_a_database_locked_for_too_long_is_a_store_error_without_the_talks_id(sqlite_url, tmp_path, monkeypatch):
     monkeypatch.setattr(database, "BUSY_TIMEOUT_MS", 50)
-    store = TalkStore(open_database(url))
+    store = TalkStore(open_database(sqlite_url))
     secret = replace(FIRST, talk_id="secret-talk")
     store.create({"node": "root"}, secret)
     holder = sqlite3.connect(tmp_path / "guide.db", isolation_level=None)
@@ -106,6 +106,22 @@ def test_a_database_locked_for_too_long_is_a_store_error_without_the_talks_id(ur
     assert store.load("secret-talk").turns == 1, "reading goes on while another writes"
     holder.execute("ROLLBACK")
     store.commit({"node": "m1"}, numbered(2, talk_id="secret-talk"))
+
+
+def test_a_row_locked_for_too_long_is_a_store_error_without_the_talks_id(postgres, monkeypatch):
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_MS", 50)
+    with postgres.database() as url:
+        engine = open_database(url)
+        store = TalkStore(engine)
+        store.create({"node": "root"}, replace(FIRST, talk_id="secret-talk"))
+        with engine.connect() as holder:
+            holder.execute(text("UPDATE talks SET turns = turns"))
+            with pytest.raises(StoreError) as error:
+                store.commit({"node": "m1"}, numbered(2, talk_id="secret-talk"))
+            assert "secret-talk" not in str(error.value) and "OperationalError" in str(error.value)
+            assert store.load("secret-talk").turns == 1, "reading goes on while another writes"
+        store.commit({"node": "m1"}, numbered(2, talk_id="secret-talk"))
+        engine.dispose()
 
 
 WALKER = textwrap.dedent("""

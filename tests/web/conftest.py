@@ -4,12 +4,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from service.app import create_flask
+from service.care.care import open_care
 from service.listening import Listening
 from service.store.database import open_database
 from service.store.talks import TalkStore
-from service.talks import Talks
+from service.talks import Talks, utc_now
 from tests import support
-from tests.support import edition, hearing_edition, recognizer
+from tests.support import QUICK_HASHER, edition, hearing_edition, recognizer
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +19,8 @@ def talks(tmp_path_factory):
     folder = tmp_path_factory.mktemp("web")
     speaker = support.speaker(folder)
     engine = open_database(f"sqlite:///{folder / 'guide.db'}")
-    yield Talks(SimpleNamespace(edition=edition()), TalkStore(engine), speaker)
+    care = open_care(engine, bytes(32), utc_now, QUICK_HASHER)
+    yield Talks(SimpleNamespace(edition=edition()), TalkStore(engine), speaker, care=care)
     speaker.close()
     engine.dispose()
 
@@ -26,7 +28,7 @@ def talks(tmp_path_factory):
 @pytest.fixture(scope="session")
 def app(talks: Talks):
     """The pages and the API without a speech model."""
-    return create_flask(talks, Listening(None, SimpleNamespace(edition=edition()), "both"))
+    return create_flask(talks, Listening(None, SimpleNamespace(edition=edition()), "both"), talks.care)
 
 
 @pytest.fixture

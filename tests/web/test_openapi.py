@@ -9,7 +9,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 
-from service.web.api import PREFIX, description
+from service.web.api import PREFIX
+from service.web.body import description
 
 METHODS = {"get", "put", "post", "delete", "patch"}
 DOCUMENT = description()

@@ -59,13 +59,41 @@ export function getSession(session) {
 /**
  * Takes a turn. Sending the same turn_id again is safe.
  * @param {string} session
- * @param {{turn_id: string, key?: string, event?: string,
+ * @param {{turn_id: string, key?: string, event?: string, delivery?: number,
  *   speaking?: {turn_id: string, sentence: number}}} turn speaking: what was cut off by it
  * @returns {Promise<object>} a Reply
  */
 export function takeTurn(session, turn) {
   return request('POST', `sessions/${encodeURIComponent(session)}/turns`, turn);
 }
+
+/**
+ * Makes this page a device that can be paired, if it is none yet.
+ * @returns {Promise<object>} the Device
+ */
+export function registerDevice() {
+  return request('POST', 'device', null);
+}
+
+/**
+ * Says that the device is there.
+ * @param {{listening: boolean, sounding: boolean}} able
+ * @returns {Promise<object>} the Device as it is set
+ */
+export function checkDevice(able) {
+  return request('POST', 'device/check', able);
+}
+
+/**
+ * Closes a talk for good.
+ * @param {string} session
+ */
+export function endSession(session) {
+  return reach(new URL(`sessions/${encodeURIComponent(session)}`, BASE), { method: 'DELETE', keepalive: true });
+}
+
+/** Address of the server-sent events of this device. */
+export const DEVICE_EVENTS = new URL('device/events', BASE).href;
 
 /**
  * @param {string} address as given in a sentence of a Reply

@@ -1,6 +1,8 @@
 /** How a talk goes: what is sent, what is answered, and what happens when the service is away. */
 
-import { Refused, Unreachable, fetchAudio, getSession, newTurnId, openSession, takeTurn } from './api.js';
+import {
+  Refused, Unreachable, endSession, fetchAudio, getSession, newTurnId, openSession, takeTurn,
+} from './api.js';
 import { Listener } from './listener.js';
 import * as memory from './memory.js';
 import { Microphone } from './microphone.js';
@@ -15,6 +17,9 @@ const LOUD_PEAK = 0.06;
 const JUST_NOW_MS = 1500;
 const GRACE_MS = 3000;
 const STILL = ['paused', 'waiting'];
+/** On a device for everybody the talk of whoever went away is over after this. */
+const LEFT_MS = 60_000;
+const WHILE_BUSY_MS = 100;
 /** What nobody wished for in so many words is not kept while another turn is on its way. */
 const BY_ITSELF = ['silence', 'rejoin'];
 
@@ -45,6 +50,13 @@ export class Conversation {
   #loudAt = -Infinity;
   #hint = new Countdown();
   #thinkingLimit = new Countdown();
+  #left = new Countdown();
+  /** How the device is set, as far as it concerns a talk. */
+  #device = { shared: false, keys_only: false };
+  /** What is to be read out as soon as nobody speaks. */
+  #notice = null;
+  /** What was read out last: word of it may still be on its way. */
+  #lastNotice = null;
 
   /**
    * @param {import('./view.js').View} view
@@ -117,6 +129,74 @@ export class Conversation {
     if (this.#attend()) this.#take({ event: 'voice' });
   }
 
+  /** Begins a talk anew, with something said in it that is not the listener's: a code, or that it was paired. */
+  async renew(event) {
+    while (this.#busy) await sleep(WHILE_BUSY_MS);
+    this.hush();
+    if (this.#started) {
+      this.#forgetTalk();
+      await this.#openTalk();
+    } else {
+      await this.start();
+    }
+    this.hush();
+    await this.#take({ event });
+  }
+
+  /**
+   * The device was set from afar; what is being said goes on as it is set now.
+   * @param {{shared: boolean, keys_only: boolean, loudness_db: number}} device
+   * @param {boolean} again true if nothing is new
+   */
+  set(device, again) {
+    const wasKeysOnly = this.#device.keys_only;
+    this.#device = device;
+    if (!again) this.#player.adjust(device.loudness_db);
+    if (device.keys_only) {
+      this.#listener.close();
+      this.#microphone.close();
+    } else if (wasKeysOnly && this.#reply) {
+      this.#listen(this.#reply);
+    }
+  }
+
+  /**
+   * Somebody else wants something to be heard. It waits until nobody speaks and nothing is on its way.
+   * @param {number} delivery
+   */
+  async notify(delivery) {
+    if (delivery === this.#notice || delivery === this.#lastNotice) return;
+    this.#notice = delivery;
+    if (!this.#started) {
+      if (!await this.unlock()) return this.#view.notice(this.#labels.notice_waits, 'brief');
+      await this.start();
+    }
+    await this.#readNotice();
+  }
+
+  async #readNotice() {
+    const delivery = this.#notice;
+    if (delivery === null || this.#busy || this.#player.playing || this.#thinking || !this.#session) return;
+    // Who asked to wait is at something else just now.
+    if (this.#reply?.state === 'paused') return;
+    this.#notice = null;
+    this.#lastNotice = delivery;
+    this.#hint.stop();
+    await this.#player.chime(this.#reply?.loudness_db ?? 0);
+    await this.#take({ event: 'notice', delivery });
+  }
+
+  /** True if something can be heard here. */
+  get listening() {
+    return this.#device.keys_only || !['denied', 'missing', 'dead'].includes(this.#microphone.state)
+      && this.#reply?.listening !== false;
+  }
+
+  /** True if something can be said here. */
+  get sounding() {
+    return !this.#started || this.#player.sounding;
+  }
+
   /** Silences the guide, now. */
   hush() {
     const cut = this.#player.stop();
@@ -128,6 +208,7 @@ export class Conversation {
   /** The listener's hand has the word. False if nothing can be done for it now. */
   #attend() {
     this.hush();
+    this.#left.stop();
     this.#hint.stop();
     this.#listener.forget();
     if (!this.#offline || !this.#busy) return true;
@@ -187,6 +268,7 @@ export class Conversation {
     if (reply) this.#receive(reply, next !== null);
     if (problem) await this.#refused(problem);
     else if (next) this.#take(next);
+    else this.#readNotice();
     this.#showLamp();
     return problem === null;
   }
@@ -246,7 +328,10 @@ export class Conversation {
     this.#thinking = false;
     this.#view.show(reply);
     this.#view.pausing(STILL.includes(reply.state));
-    memory.likes.set(reply.likes);
+    // A device for everybody remembers nothing of anybody.
+    memory.likes.set(this.#device.shared ? {} : reply.likes);
+    this.#left.stop();
+    if (this.#device.shared && reply.state === 'waiting') this.#left.start(LEFT_MS, () => this.#leave());
     if (superseded) this.hush();
     else if (reply.sentences.length) this.#speak(reply);
     // A reply that says nothing does not cut off what is being said.
@@ -282,6 +367,7 @@ export class Conversation {
     this.#view.quiet();
     this.#awaitListener();
     this.#showLamp();
+    this.#readNotice();
   }
 
   /** Counts the silence, as long as it is the listener's turn. */
@@ -303,7 +389,7 @@ export class Conversation {
   // --- listening --------------------------------------------------------------------------------
 
   async #listen(reply) {
-    if (!reply.listening) return;
+    if (!reply.listening || this.#device.keys_only) return;
     if (!await this.#microphone.open()) return;
     if (reply.session === this.#session) this.#listener.open(reply.session);
   }
@@ -392,6 +478,16 @@ export class Conversation {
       if (wasOffline) this.#openTalk();
       else this.#stop();
     }
+  }
+
+  /** Whoever was here has gone: the next one begins from the beginning. */
+  #leave() {
+    const session = this.#session;
+    this.#forgetTalk();
+    this.#stop();
+    this.#view.typeSize(false);
+    memory.largeType.set(false);
+    endSession(session).catch(() => {});
   }
 
   #stop() {

@@ -1,6 +1,7 @@
 /** The kiosk page: joins what is pressed with the talk. */
 
 import { Conversation } from './conversation.js';
+import { Device } from './device.js';
 import { Debounce, keyOf } from './keys.js';
 import * as memory from './memory.js';
 import { View } from './view.js';
@@ -10,7 +11,12 @@ const labels = JSON.parse(document.getElementById('labels').textContent);
 const view = new View(labels);
 const conversation = new Conversation(view, labels);
 const debounce = new Debounce();
-let large = memory.largeType.get();
+const device = new Device({
+  able: () => ({ listening: conversation.listening, sounding: conversation.sounding }),
+  set: (state, again) => onDeviceSet(state, again),
+  joined: (paired) => onJoined(paired),
+  notice: (delivery) => conversation.notify(delivery),
+});
 
 function start() {
   if (conversation.started) return;
@@ -66,10 +72,28 @@ function changeVoice() {
   if (debounce.accepts('voice')) conversation.changeVoice();
 }
 
-function toggleType() {
-  large = !large;
+function setType(large) {
   memory.largeType.set(large);
   view.typeSize(large);
+}
+
+function onDeviceSet(state, again) {
+  view.paired(state.paired);
+  if (!again) setType(state.large_type);
+  conversation.set(state, again);
+}
+
+function onJoined(paired) {
+  view.paired(paired);
+  conversation.renew('joined');
+}
+
+/** Asks for a code by which somebody who cares can pair this page. */
+async function pair() {
+  if (!debounce.accepts('pair')) return;
+  conversation.unlock();
+  if (await device.register()) await conversation.renew('pair');
+  else view.notice(labels.offline, 'brief');
 }
 
 /** A page that was reloaded goes on by itself where the browser lets it speak. */
@@ -77,13 +101,14 @@ async function goOn() {
   if (memory.session.get() && await conversation.unlock()) start();
 }
 
-view.typeSize(large);
+view.typeSize(memory.largeType.get());
 document.addEventListener('keydown', onKeyDown);
 document.addEventListener('pointerdown', onPointerDown);
 document.addEventListener('mousedown', leaveFocus);
 document.addEventListener('click', onClick);
 document.getElementById('start').addEventListener('click', start);
-document.getElementById('type-size').addEventListener('click', toggleType);
+document.getElementById('type-size').addEventListener('click', () => setType(!memory.largeType.get()));
+document.getElementById('pair').addEventListener('click', pair);
 document.getElementById('pause').addEventListener('click', pauseOrResume);
 document.getElementById('voice').addEventListener('click', changeVoice);
 goOn();

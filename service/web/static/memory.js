@@ -24,6 +24,18 @@ export const largeType = {
   set: (large) => write('localStorage', 'type', large ? 'large' : null),
 };
 
+/** Whether this page is a device, and the version of its settings that it has taken over. */
+export const device = {
+  /** @returns {boolean} */
+  get: () => read('localStorage', 'device') !== null,
+  /** @param {boolean} is */
+  set: (is) => write('localStorage', 'device', is ? device.version() || '0' : null),
+  /** @returns {number} */
+  version: () => Number(read('localStorage', 'device') ?? 0),
+  /** @param {number} version */
+  adopt: (version) => write('localStorage', 'device', String(version)),
+};
+
 /** Something else may have written there: what is no object counts as nothing. */
 function parsed(text) {
   try {

@@ -66,6 +66,11 @@ export class Player {
     return this.#run !== null;
   }
 
+  /** False if sound was wanted and could not be made. */
+  get sounding() {
+    return this.#context?.state === 'running';
+  }
+
   /**
    * Makes the sound ready. Browsers allow it in answer to a gesture only.
    * @returns {Promise<boolean>} true if sound may be played
@@ -87,7 +92,10 @@ export class Player {
    */
   async play(reply, cut = null) {
     this.stop();
-    const run = { cut: new AbortController(), index: 0, sentence: reply.sentences[0], piece: null, source: null };
+    const run = {
+      cut: new AbortController(), index: 0, sentence: reply.sentences[0], piece: null, source: null,
+      loudnessDb: reply.loudness_db, following: null,
+    };
     this.#run = run;
     const first = (index) => {
       const sentence = reply.sentences[index];
@@ -98,7 +106,7 @@ export class Player {
     for (const [index, sentence] of reply.sentences.entries()) {
       Object.assign(run, { index, sentence, piece: await next, source: null });
       if (this.#run !== run) return;
-      next = await this.#say(reply.loudness_db, run, () => first(index + 1));
+      next = await this.#say(run, () => first(index + 1));
       if (this.#run !== run) return;
       if (index + 1 < reply.sentences.length) await this.#rest(reply.pace_cpm, run);
       if (this.#run !== run) return;
@@ -122,11 +130,40 @@ export class Player {
     return { index, sentence, piece: piece && { ...piece, from } };
   }
 
+  /**
+   * Pace, voice or loudness were changed from afar: what sounds becomes as loud at once, and the next
+   * sentence is fetched again if it was fetched already.
+   * @param {number} loudnessDb
+   */
+  adjust(loudnessDb) {
+    const run = this.#run;
+    if (!run) return;
+    run.loudnessDb = loudnessDb;
+    if (run.source) {
+      run.node.disconnect();
+      run.node.connect(this.#output(loudnessDb));
+      run.gain.setTargetAtTime(gainOf(loudnessDb), this.#context.currentTime, FADE_S);
+    }
+    if (run.following) run.following.sound = run.following.load();
+  }
+
   #build() {
     const context = new (window.AudioContext ?? window.webkitAudioContext)();
     this.#limiter = limiter(context);
     this.#limiter.connect(context.destination);
     return context;
+  }
+
+  #output(loudnessDb) {
+    return loudnessDb > 0 ? this.#limiter : this.#context.destination;
+  }
+
+  /**
+   * Plays the attention sound, if sound may be played.
+   * @param {number} loudnessDb
+   */
+  async chime(loudnessDb) {
+    if (await this.#running()) await sleep(chime(this.#context, loudnessDb) * 1000);
   }
 
   async #running() {
@@ -150,34 +187,46 @@ export class Player {
   }
 
   /** Says a sentence piece by piece; gives the first piece of the next one, fetched meanwhile. */
-  async #say(loudnessDb, run, loadNext) {
+  async #say(run, loadNext) {
     const heard = run.piece !== null && await this.#running();
     if (this.#run !== run) return null;
     this.#events.sentence(run.index, heard);
     while (heard && run.piece) {
       const number = run.piece.next;
-      const following = number === null ? loadNext() : this.#load(run.sentence, run, number);
-      this.#begin(loudnessDb, run);
+      const rest = number === null ? this.#fetchNext(run, loadNext) : this.#load(run.sentence, run, number);
+      this.#begin(run);
       await this.#played(run);
-      if (number === null || this.#run !== run) return following;
-      run.piece = await following;
+      if (number === null) return this.#fetched(run);
+      if (this.#run !== run) return null;
+      run.piece = await rest;
       if (this.#run !== run) return null;
     }
-    const following = loadNext();
+    this.#fetchNext(run, loadNext);
     await sleep(readingTime(run.sentence.text), run.cut.signal);
-    return following;
+    return this.#fetched(run);
   }
 
-  #begin(loudnessDb, run) {
+  #fetchNext(run, load) {
+    run.following = { load, sound: load() };
+  }
+
+  #fetched(run) {
+    const { sound } = run.following;
+    run.following = null;
+    return sound;
+  }
+
+  #begin(run) {
     const { sound, from } = run.piece;
     const source = new AudioBufferSourceNode(this.#context, { buffer: sound });
     const gain = new GainNode(this.#context);
-    source.connect(gain).connect(loudnessDb > 0 ? this.#limiter : this.#context.destination);
+    source.connect(gain).connect(this.#output(run.loudnessDb));
     run.ended = new Promise((resolve) => { source.onended = resolve; });
     run.source = source;
+    run.node = gain;
     run.gain = gain.gain;
     gain.gain.setValueAtTime(0, this.#context.currentTime);
-    gain.gain.linearRampToValueAtTime(10 ** ((loudnessDb || 0) / 20), this.#context.currentTime + FADE_S);
+    gain.gain.linearRampToValueAtTime(gainOf(run.loudnessDb), this.#context.currentTime + FADE_S);
     run.began = this.#context.currentTime + (this.#context.outputLatency || 0) - from;
     source.start(0, from);
     this.#markWords(run);
@@ -221,6 +270,11 @@ export class Player {
   }
 }
 
+/** @param {number} loudnessDb */
+function gainOf(loudnessDb) {
+  return 10 ** ((loudnessDb || 0) / 20);
+}
+
 /**
  * Above the usual loudness peaks would be clipped, which is hard to follow with a hearing aid.
  * @param {BaseAudioContext} context
@@ -248,4 +302,30 @@ export function restart(marks, position) {
  */
 export function readingTime(text) {
   return Math.max(SHORTEST_READING_MS, text.length / READING_CPS * 1000);
+}
+
+/** Two rising notes: somebody has something to say. Long and low enough for old ears. */
+const CHIME = [[523, 0], [659, 0.35]];
+const NOTE_S = 0.9;
+const CHIME_DB = -12;
+
+/**
+ * Plays the attention sound.
+ * @param {BaseAudioContext} context
+ * @param {number} loudnessDb
+ * @returns {number} seconds that it takes
+ */
+export function chime(context, loudnessDb) {
+  for (const [frequency, after] of CHIME) {
+    const note = new OscillatorNode(context, { frequency });
+    const gain = new GainNode(context, { gain: 0 });
+    const at = context.currentTime + after;
+    gain.gain.setValueAtTime(0, at);
+    gain.gain.linearRampToValueAtTime(gainOf(CHIME_DB + loudnessDb), at + 0.03);
+    gain.gain.exponentialRampToValueAtTime(0.0001, at + NOTE_S);
+    note.connect(gain).connect(context.destination);
+    note.start(at);
+    note.stop(at + NOTE_S);
+  }
+  return CHIME.at(-1)[1] + NOTE_S;
 }

@@ -101,6 +101,12 @@ export class View {
     for (const sentence of this.#caption.children) sentence.classList.remove('now');
   }
 
+  /** @param {boolean} paired true: somebody cares for this device */
+  paired(paired) {
+    this.#body.dataset.paired = paired;
+    setText(byId('pair'), this.#labels[paired ? 'paired' : 'pair']);
+  }
+
   /** @param {boolean} paused true: the button goes on, and does not stop */
   pausing(paused) {
     const button = byId('pause');

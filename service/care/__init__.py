@@ -1,0 +1,1 @@
+"""Care: who looks after whom, what needs attention, and what they may change from afar."""
