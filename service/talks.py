@@ -29,7 +29,7 @@ from service.core.dialog import (Ask, Fault, Key, Match, NoInput, NoMatch, Notic
 from service.core.grammar import compile_grammar
 from service.core.model import Guide
 from service.core.understanding import Expectation, Understanding
-from service.errors import GuideError, NotFound
+from service.errors import GuideError, NotFound, Refused
 from service.speech.recognizer import Hearing, Recognizer
 from service.speech.speaker import Piece, Speaker
 from service.speech.voices import Choice
@@ -159,12 +159,12 @@ class Talks:
         return self._advance(talk_id, turn_id, "device", lambda _: Told(prompt))
 
     def notice(self, talk_id: str, turn_id: str, delivery: int, speaking: Speaking | None = None) -> View:
-        """It is time for something that those who care want to be heard; NotFound if it is not for here."""
+        """It is time for something that those who care want to be heard; Refused if it is not for here and now."""
         talk = self._store.load(talk_id)
         if self.care is None or talk.device_id is None:
-            raise NotFound("no such notice")
-        notice = self.care.notices.read(talk.device_id, delivery)
-        return self._advance(talk_id, turn_id, "device", lambda _: notice, speaking)
+            raise Refused("notice_gone")
+        read = self.care.notices.read
+        return self._advance(talk_id, turn_id, "device", lambda _: read(talk.device_id, delivery), speaking)
 
     def say(self, talk_id: str, turn_id: str, text: str, speaking: Speaking | None = None) -> View:
         """A request was typed."""
@@ -274,7 +274,7 @@ class Talks:
         session, reply = dialog.advance(guide, before, outcome, self._today(), cut)
         session = attention.watched(before, outcome, session)
         turn = self._turn(talk.id, turn_id, talk.turns + 1, source, outcome, session, reply, began,
-                          *kept(device, said, outcome))
+                          *kept(device, said, before, outcome))
         self._store.commit(session.to_json(), turn, self._also(device, turn, before, outcome, session))
         log.info("turn %d by %s: %s -> %s in %.0f ms", turn.number, source, turn.outcome, turn.node,
                  turn.took_ms)
@@ -285,7 +285,10 @@ class Talks:
 
     def _at(self, device: Device | None, session: Session) -> Session:
         """The session as it goes on at a device."""
-        return device.applied(session, self._now()) if device and device.paired else session
+        if device and device.paired:
+            return device.applied(session, self._now())
+        # Nobody sees a call for help from a device that was cut off in the middle of a talk.
+        return dataclasses.replace(session, cared=False)
 
     def _also(self, device: Device | None, turn: Turn, before: Session, outcome: Outcome, after: Session) -> Also:
         if device is None or not device.paired:

@@ -15,7 +15,7 @@ from service.app import learner
 from service.care.care import open_care
 from service.content.live import LiveGuide
 from service.core.dialog import HINT_AFTER_S
-from service.errors import Ended, NotFound
+from service.errors import Ended, NotFound, Refused
 from service.settings import read_settings
 from service.speech.recognizer import Hearing, Transcript
 from service.speech.speaker import Speaker
@@ -246,7 +246,7 @@ def test_with_a_panel_a_talk_at_no_device_leaves_no_more_behind(tmp_path: Path, 
 
 
 def test_there_is_no_notice_for_a_talk_at_no_device(talks: Talks):
-    with pytest.raises(NotFound):
+    with pytest.raises(Refused):
         talks.notice(talks.open().talk_id, "a", 1)
 
 

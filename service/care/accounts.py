@@ -12,7 +12,7 @@ from typing import Callable
 
 import argon2
 import pyotp
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, delete, or_, select, update
 from sqlalchemy.orm import Session as Orm
 
 from service.care.secrets import Secrets
@@ -112,7 +112,7 @@ class Accounts:
             if not self._is_right(kept, password) or row is None:
                 raise Refused("login_wrong")
             if row.totp_secret:
-                self._check_totp(row, code)
+                self._check_totp(orm, row, code)
             if self._hasher.check_needs_rehash(kept):
                 row.password_hash = self._hasher.hash(password)
             return _account(row)
@@ -149,7 +149,8 @@ class Accounts:
         with transaction(self._engine) as orm:
             row = orm.get_one(AccountRow, account_id)
             row.totp_secret, row.totp_used = secret, None
-            self._check_totp(row, code)
+            orm.flush()
+            self._check_totp(orm, row, code)
 
     def disable_totp(self, account_id: int, password: str) -> None:
         """Ask for the password alone again."""
@@ -159,7 +160,7 @@ class Accounts:
                 raise Refused("login_wrong")
             row.totp_secret = row.totp_used = None
 
-    def _check_totp(self, row: AccountRow, code: str) -> None:
+    def _check_totp(self, orm: Orm, row: AccountRow, code: str) -> None:
         code = code.replace(" ", "")
         if not code:
             raise Refused("totp_needed")
@@ -168,9 +169,19 @@ class Accounts:
         for at in range(step - TOTP_WINDOW, step + TOTP_WINDOW + 1):
             if (row.totp_used is None or at > row.totp_used) and pyotp.utils.strings_equal(
                     code, totp.generate_otp(at)):
-                row.totp_used = at
+                self._use(orm, row.id, at)
                 return
         raise Refused("totp_wrong")
+
+    @staticmethod
+    def _use(orm: Orm, account_id: int, step: int) -> None:
+        """Of two who log in with one code at once one does."""
+        done = orm.execute(update(AccountRow)
+                           .where(AccountRow.id == account_id,
+                                  or_(AccountRow.totp_used.is_(None), AccountRow.totp_used < step))
+                           .values(totp_used=step))
+        if not done.rowcount:
+            raise Refused("totp_wrong")
 
     def _is_right(self, kept: str, password: str) -> bool:
         if len(password) > LONGEST_PASSWORD:

@@ -12,7 +12,8 @@ from service.errors import BadRequest
 
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 QUIET_DB = LOUDNESS_DB[1]
-"""Nothing is louder than this in quiet hours, dB against the normal level."""
+"""A talk that begins in quiet hours is no louder than this, dB against the normal level; whoever asks for more
+gets it."""
 ASKED = ("pace_cpm", "loudness_db", "voice")
 """What the listener changes by asking, too."""
 
@@ -71,6 +72,11 @@ class Adjustment:
         loudness_db = min(self.loudness_db, QUIET_DB) if quiet else self.loudness_db
         return replace(session, adjusted=version, pace_cpm=self.pace_cpm, loudness_db=loudness_db,
                        voice=self.voice, wait_s=self.wait_s, detail=self.detail)
+
+    @staticmethod
+    def differs(before: Session, after: Session) -> bool:
+        """True if the listener changed something of it by asking between two sessions."""
+        return any(getattr(after, name) != getattr(before, name) for name in ASKED)
 
     def as_liked(self, before: Session, after: Session) -> Adjustment:
         """This with what the listener changed by asking between two sessions."""

@@ -25,6 +25,7 @@ from service.store.tables import DeviceRow, PersonRow
 CODE_LASTS = datetime.timedelta(minutes=10)
 SEEN_EVERY = datetime.timedelta(seconds=30)
 """That a device is there is not written more often than this."""
+LONGEST_NAME = 40
 CODE_ATTEMPTS = 20
 """Codes that are tried until one is free: there are a million."""
 
@@ -129,18 +130,20 @@ class Devices:
 
     def liked(self, orm: Orm, device: Device, before: Session, after: Session) -> None:
         """Keep what the listener changed by asking. On a device for everybody it ends with the talk."""
-        wanted = device.adjustment.as_liked(before, after)
-        if wanted is not device.adjustment and not device.shared:
-            orm.execute(update(DeviceRow).where(DeviceRow.id == device.id).values(settings=wanted.to_json()))
+        if device.shared or not Adjustment.differs(before, after):
+            return
+        # Read again: it may have been set from afar since the turn began.
+        row = orm.get_one(DeviceRow, device.id, with_for_update=True, populate_existing=True)
+        row.settings = Adjustment.from_json(row.settings).as_liked(before, after).to_json()
 
     # --- the side of those who care ----------------------------------------------------------------
 
     def pair(self, code: str, person_id: int, name: str) -> int:
         """Give the device that shows this code to a person; gives its number.
 
-        Refused: the code is wrong, was used, or is too old. A code works once.
+        Refused: the code is wrong, was used, or is too old; the name cannot be used. A code works once.
         """
-        now = self._now()
+        now, name = self._now(), _name(name)
         with transaction(self._engine) as orm:
             row = orm.scalar(select(DeviceRow).filter_by(code_hash=self._secrets.hashed(code.strip())))
             if row is None or row.revoked_at or row.person_id is not None:
@@ -150,7 +153,7 @@ class Devices:
                 raise Refused("code_expired")
             taken = orm.execute(
                 update(DeviceRow).where(DeviceRow.id == row.id, DeviceRow.code_hash == row.code_hash)
-                .values(person_id=person_id, name=plain(name), paired_at=now, code_hash=None, code_expires_at=None,
+                .values(person_id=person_id, name=name, paired_at=now, code_hash=None, code_expires_at=None,
                         settings_version=DeviceRow.settings_version + 1))
             if not taken.rowcount:
                 raise Refused("code_wrong")
@@ -183,7 +186,7 @@ class Devices:
     def rename(self, device_id: int, name: str) -> None:
         """Call it something else."""
         with transaction(self._engine) as orm:
-            orm.get_one(DeviceRow, device_id).name = plain(name)
+            orm.get_one(DeviceRow, device_id).name = _name(name)
 
     def revoke(self, device_id: int) -> None:
         """Cut it off: its token counts no more."""
@@ -206,3 +209,10 @@ class Devices:
         device_id, name, person_id, settings, version, person, shared, paused = row
         return Device(device_id, name, person_id, person or "", bool(shared), paused is None,
                       Adjustment.from_json(settings), version)
+
+
+def _name(name: str) -> str:
+    name = plain(name)
+    if not 0 < len(name) <= LONGEST_NAME:
+        raise Refused("name_unusable")
+    return name

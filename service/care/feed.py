@@ -78,7 +78,11 @@ class Feed:
         with self._lock:
             calls = {called for topic in {row.topic for row in new} for called in self._subscribers.get(topic, ())}
         for called in calls:
-            called()
+            try:
+                called()
+            except Exception as e:
+                # One page that is just going away keeps nobody else from hearing.
+                log.debug("a subscriber fails: %s", type(e).__name__)
 
     def run(self, stop: threading.Event) -> None:
         """Look until ``stop`` is set."""

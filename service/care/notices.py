@@ -42,14 +42,17 @@ class Planned:
     played_at: datetime.datetime | None
     answer: str | None
     answered_at: datetime.datetime | None
+    asked_at: datetime.datetime
+    """When this was read from the database."""
 
     @property
     def state(self) -> str:
-        """planned, waiting (for the device), not_heard, played, heard or declined: of the last reading."""
+        """planned, waiting (for the device), not_heard (nobody could be given it), played, heard or declined:
+        of the last reading."""
         if self.due_at is None:
             return "planned"
         if self.played_at is None:
-            return "waiting"
+            return "waiting" if self.due_at > self.asked_at - WAITS else "not_heard"
         return self.answer or "played"
 
 
@@ -109,7 +112,7 @@ class Notices:
                  .outerjoin(DeliveryRow, DeliveryRow.id == last.c.id)
                  .where(NoticeRow.device_id == device_id).order_by(NoticeRow.id.desc()).limit(SHOWN))
         with transaction(self._engine) as orm:
-            return [Planned(*row) for row in orm.execute(query)]
+            return [Planned(*row, self._now()) for row in orm.execute(query)]
 
     # --- the device's side ------------------------------------------------------------------------------------
 
@@ -134,23 +137,28 @@ class Notices:
                     publish(orm, person_topic(device.person_id), now)
 
     def waiting(self, device_id: int) -> int | None:
-        """Number of the reading that the device should do next, if any."""
-        query = (select(DeliveryRow.id).join(NoticeRow, NoticeRow.id == DeliveryRow.notice_id)
-                 .where(NoticeRow.device_id == device_id, DeliveryRow.played_at.is_(None),
-                        DeliveryRow.due_at > self._now() - WAITS).order_by(DeliveryRow.id).limit(1))
+        """Number of the reading that the device should do next, if any; none in its quiet hours."""
+        query = (select(DeliveryRow.id, DeviceRow.settings).select_from(DeliveryRow).join(NoticeRow).join(DeviceRow)
+                 .where(NoticeRow.device_id == device_id, *self._open()).order_by(DeliveryRow.id).limit(1))
         with transaction(self._engine) as orm:
-            return orm.scalar(query)
+            row = orm.execute(query).one_or_none()
+        quiet = row and Adjustment.from_json(row.settings).is_quiet(self._now().astimezone().time())
+        return row.id if row and not quiet else None
+
+    def _open(self) -> tuple:
+        """Conditions for a reading that can still be done."""
+        return (DeliveryRow.played_at.is_(None), DeliveryRow.due_at > self._now() - WAITS,
+                DeviceRow.revoked_at.is_(None))
 
     def read(self, device_id: int, delivery_id: int) -> Notice:
-        """What is to be read out; NotFound if it is of another device."""
-        query = (select(NoticeRow.node, NoticeRow.text, AccountRow.name)
-                 .join(DeliveryRow, DeliveryRow.notice_id == NoticeRow.id)
-                 .outerjoin(AccountRow, AccountRow.id == NoticeRow.created_by)
-                 .where(DeliveryRow.id == delivery_id, NoticeRow.device_id == device_id))
+        """What is to be read out; Refused if it was already, is too old, or is of another device."""
+        query = (select(NoticeRow.node, NoticeRow.text, AccountRow.name).select_from(DeliveryRow)
+                 .join(NoticeRow).join(DeviceRow).outerjoin(AccountRow, AccountRow.id == NoticeRow.created_by)
+                 .where(DeliveryRow.id == delivery_id, NoticeRow.device_id == device_id, *self._open()))
         with transaction(self._engine) as orm:
             row = orm.execute(query).one_or_none()
         if row is None:
-            raise NotFound("no such notice")
+            raise Refused("notice_gone")
         node, text, sender = row
         return Notice(delivery_id, sender or "", text=text or "", node=node or "")
 

@@ -127,6 +127,8 @@ class People:
         if role is not None and role not in RIGHTS:
             raise Refused("role_unknown")
         with transaction(self._engine) as orm:
+            # Writing first keeps others out: two owners could otherwise remove each other at once.
+            orm.execute(update(PersonRow).where(PersonRow.id == person_id).values(name=PersonRow.name))
             row = orm.get(RoleRow, (account_id, person_id))
             if row is None:
                 raise NotFound("no such member")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session as Orm
 
 from service.care.devices import Device
 from service.care.feed import person_topic, publish
 from service.core import attention
-from service.core.dialog import Ask, Match, NoMatch, Outcome, Session, Start
+from service.core.dialog import Ask, Match, NoMatch, Outcome, Session, Start, Told
 from service.core.model import Guide
 from service.core.redaction import redacted
 from service.store.tables import CountRow, DeliveryRow, IncidentRow, MissRow, TurnRow
@@ -34,10 +34,12 @@ def meaning(outcome: Outcome) -> str | None:
     return None
 
 
-def kept(device: Device | None, said: str | None, outcome: Outcome) -> tuple[str | None, str | None]:
+def kept(device: Device | None, said: str | None, before: Session,
+         outcome: Outcome) -> tuple[str | None, str | None]:
     """(what may be kept of what was said, what was understood): nothing without a device whose person
-    lets others look."""
-    if device is None or not device.watched:
+    lets others look, nothing of what others say while the listener rests."""
+    private = isinstance(outcome, Told) and outcome.prompt == "private_done"
+    if device is None or not device.watched or private or _is_beside(before, outcome):
         return None, None
     return said and redacted(said), meaning(outcome)
 
@@ -61,6 +63,11 @@ def record(orm: Orm, guide: Guide, device: Device, turn: Turn, before: Session, 
         publish(orm, person_topic(device.person_id), at)
 
 
+def _is_beside(before: Session, outcome: Outcome) -> bool:
+    """True for what is said in the room while the listener asked to wait."""
+    return isinstance(outcome, NoMatch) and (before.paused or before.waiting)
+
+
 def _measures(guide: Guide, before: Session, outcome: Outcome, after: Session) -> list[tuple[str, str]]:
     """(node, measure) of everything that is counted."""
     if isinstance(outcome, Start):
@@ -70,7 +77,7 @@ def _measures(guide: Guide, before: Session, outcome: Outcome, after: Session) -
         found.append((outcome.node, "understood"))
     elif isinstance(outcome, Ask):
         found.append((before.node, "asked"))
-    elif isinstance(outcome, NoMatch) and not before.paused and not before.waiting:
+    elif isinstance(outcome, NoMatch) and not _is_beside(before, outcome):
         found.append((before.node, "missed"))
     if after.node != before.node:
         found.append((after.node, "visit"))
@@ -85,7 +92,7 @@ def _count(orm: Orm, device: Device, at: datetime.datetime, measures: list[tuple
     if not measures:
         return
     local = at.astimezone()
-    insert = _INSERT[orm.get_bind().dialect.name](CountRow).values([
+    insert = _insert(orm, CountRow).values([
         {"device_id": device.id, "day": local.date(), "hour": local.hour, "node": node, "measure": measure, "count": 1}
         for node, measure in measures])
     orm.execute(insert.on_conflict_do_update(
@@ -111,16 +118,23 @@ def _miss(orm: Orm, device: Device, turn: Turn, outcome: Outcome) -> None:
     elif isinstance(outcome, Match) and outcome.corrected and outcome.node:
         # The sentence that led astray is the one before, in the same talk.
         wrong = orm.scalar(select(TurnRow.said).where(TurnRow.talk_id == turn.talk_id, TurnRow.number < turn.number,
-                                                      TurnRow.said.is_not(None), TurnRow.outcome == "match")
+                                                      TurnRow.said.is_not(None), TurnRow.outcome == "match",
+                                                      TurnRow.meaning.not_like("!%"))
                            .order_by(TurnRow.number.desc()).limit(1))
         if wrong:
             _keep(orm, device, wrong, "corrected", outcome.node, at)
 
 
 def _keep(orm: Orm, device: Device, text: str, kind: str, meant: str | None, at: datetime.datetime) -> None:
-    row = orm.scalar(select(MissRow).filter_by(person_id=device.person_id, text=text))
-    if row:
-        row.count, row.last_at, row.kind, row.settled_at = row.count + 1, at, kind, None
-        row.meant = meant or row.meant
-    else:
-        orm.add(MissRow(person_id=device.person_id, text=text, kind=kind, meant=meant, last_at=at))
+    """Two devices of one person may keep the same at once."""
+    insert = _insert(orm, MissRow).values(person_id=device.person_id, text=text, kind=kind, meant=meant, count=1,
+                                          last_at=at)
+    orm.execute(insert.on_conflict_do_update(
+        index_elements=["person_id", "text"],
+        set_={"count": MissRow.count + 1, "last_at": at, "kind": kind, "settled_at": None,
+              "meant": func.coalesce(insert.excluded.meant, MissRow.meant)}))
+
+
+def _insert(orm: Orm, table):
+    """An insert that knows what to do about a row that is there already."""
+    return _INSERT[orm.get_bind().dialect.name](table)

@@ -38,7 +38,7 @@ def watched(before: Session, outcome: Outcome, after: Session) -> Session:
 def _is_trouble(outcome: Outcome) -> bool:
     """True if somebody who does a step would rather not do this."""
     if isinstance(outcome, Match):
-        return outcome.command in ("repeat", "back", "hello") or outcome.key == "#"
+        return outcome.command in ("repeat", "hello") or outcome.key == "#"
     return isinstance(outcome, (NoMatch, NoInput, Ask)) or isinstance(outcome, Key) and outcome.key == "#"
 
 
@@ -56,7 +56,7 @@ def incident(guide: Guide, before: Session, outcome: Outcome, after: Session) ->
         return Incident("gave_up", place.node, step)
     if isinstance(outcome, NoMatch) and session.no_match == MISSED != place.no_match:
         return Incident("not_understood", place.node, step)
-    if steps and session.stalled == STALLED:
+    if steps and session.stalled == STALLED != place.stalled:
         return Incident("stuck", place.node, step)
     return None
 

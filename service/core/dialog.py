@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Iterable, Mapping
 
 from service.core import wording
-from service.core.model import ABOUT, HELP, ROOT, Guide, Node, Sentence
+from service.core.model import ABOUT, HELP, OPTION_KEYS, ROOT, Guide, Node, Sentence
 
 PACE_CPM = (140, 160, 180, 205, 230, 260)
 """Speaking rates that can be chosen, Chinese characters a minute."""
@@ -143,7 +143,8 @@ class Session:
         known = {f.name for f in dataclasses.fields(cls)}
         values = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known}
         if values.get("notice"):
-            values["notice"] = Notice(**values["notice"])
+            fields = {f.name for f in dataclasses.fields(Notice)}
+            values["notice"] = Notice(**{k: v for k, v in values["notice"].items() if k in fields})
         return cls(**values)
 
 
@@ -527,8 +528,8 @@ class _Turn:
         universal = next((c.name for c in self.guide.commands.values() if c.key == key), None)
         if universal:
             return self.command(universal)
-        if self.session.notice and key in NOTICE_KEYS:
-            return self._answer_notice(NOTICE_KEYS[key])
+        if self.session.notice and key in OPTION_KEYS:
+            return self._answer_notice(key)
         if self.session.asked:
             return self._answer(key)
         if key == "1" and self._at_end:
@@ -571,8 +572,10 @@ class _Turn:
             self._spoken += wording.sentences(notice.text)
         return self.say("notice_keys")
 
-    def _answer_notice(self, answer: str) -> _Turn:
-        notice = self.session.notice
+    def _answer_notice(self, key: str) -> _Turn:
+        notice, answer = self.session.notice, NOTICE_KEYS.get(key)
+        if answer is None:
+            return self.heard().say("key_unknown")._what_now()
         self.heard().update(notice=None, answered=answer).say(f"notice_{answer}")
         if answer == "heard" and notice.node:
             return self.enter(notice.node)
@@ -622,7 +625,7 @@ class _Turn:
     def _do_next(self) -> _Turn:
         node, part = self.node, self.session.part
         if self.session.notice:
-            return self._answer_notice("heard")
+            return self._answer_notice("1")
         if len(self.session.asked) == 1:
             return self._do_yes()
         self.heard()
@@ -640,7 +643,7 @@ class _Turn:
 
     def _do_back(self) -> _Turn:
         node, part = self.node, self.session.part
-        if self.session.asked or not (node.steps or part):
+        if self.session.notice or self.session.asked or not (node.steps or part):
             return self._do_up()
         self.heard()
         if self.session.done:
@@ -691,7 +694,7 @@ class _Turn:
 
     def _do_yes(self) -> _Turn:
         if self.session.notice:
-            return self._answer_notice("heard")
+            return self._answer_notice("1")
         if len(self.session.asked) == 1:
             return self.heard().enter(self.session.asked[0])
         if self.session.asked:
@@ -702,7 +705,7 @@ class _Turn:
 
     def _do_no(self) -> _Turn:
         if self.session.notice:
-            return self._answer_notice("declined")
+            return self._answer_notice("2")
         prompt = "confirm_no" if self.session.asked else "no_nothing"
         # One misunderstanding has happened: the next one is met with choices at once.
         return self.heard().update(asked=(), no_match=1).say(prompt)

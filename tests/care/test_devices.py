@@ -212,7 +212,6 @@ def test_what_is_set_from_afar_counts_from_the_next_version_on(care, people, dev
     assert after.applied(before.applied(Session(), NOW), NOW).pace_cpm == 140
 
 
-@pytest.mark.xfail(strict=True, reason="all settings are written as they were when the turn began")
 def test_a_wish_of_the_listener_does_not_undo_what_was_set_from_afar_meanwhile(care, people, device):
     care.devices.pair(care.devices.new_code(device.id), people[0], "客厅")
     at_the_turn = care.devices.get(device.id)

@@ -145,7 +145,6 @@ def test_it_looks_by_itself_until_it_is_stopped_and_goes_on_after_a_fault(engine
     assert not runs.is_alive() and len(caplog.records) == 1, "one line for one outage"
 
 
-@pytest.mark.xfail(strict=True, raises=RuntimeError, reason="what a subscriber raises ends the round, and the thread")
 def test_a_subscriber_that_fails_keeps_nobody_else_from_hearing(engine):
     def gone():
         raise RuntimeError("event loop is closed")

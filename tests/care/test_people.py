@@ -156,7 +156,6 @@ def test_a_role_that_does_not_exist_or_of_nobody_is_refused(care, mother, owner,
         care.people.set_role(mother, other.id, "viewer")
 
 
-@pytest.mark.xfail(strict=True, reason="both count two owners before either takes a role away")
 def test_two_owners_who_remove_each_other_at_once_leave_one(care, owner, mother, other):
     care.people.accept(care.people.invite(mother, "owner", owner.id), other)
     meet(care.engine, "DELETE FROM roles")

@@ -741,7 +741,6 @@ def test_a_notice_of_a_section_that_the_guide_has_lost_is_dropped(talk):
     assert talk("#").session.notice is None and talk.reply.state == "menu"
 
 
-@pytest.mark.xfail(strict=True, reason="the step list moves back beneath the notice, which is read again")
 def test_back_in_a_notice_moves_no_step(talk):
     talk("1", "1", "1", MESSAGE).do("back")
     assert talk.session.part == 1
@@ -756,7 +755,6 @@ def test_a_session_with_a_notice_survives_the_store(talk, notice):
     assert talk("1").session.answered == "heard"
 
 
-@pytest.mark.xfail(strict=True, raises=TypeError, reason="only unknown fields of the session itself are ignored")
 def test_a_notice_of_another_version_is_read():
     data = Session(notice=MESSAGE).to_json()
     assert Session.from_json({**data, "notice": {**data["notice"], "colour": "green"}}).notice == MESSAGE

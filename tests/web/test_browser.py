@@ -288,6 +288,8 @@ def test_the_word_being_spoken_is_marked_and_the_text_left_alone(listens):
 
 def test_without_highlights_nothing_is_marked_and_nothing_breaks(listens):
     page = listens()
+    # A talk that is only then opened would be remembered, and gone on with, after it was to be forgotten.
+    has(page, 'body[data-node="root"]')
     page.add_init_script("delete window.Highlight; delete CSS.highlights;")
     page.evaluate("localStorage.setItem('likes', JSON.stringify({ voice: 'xiaofang' })); sessionStorage.clear()")
     page.reload()

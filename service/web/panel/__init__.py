@@ -13,7 +13,7 @@ from pathlib import Path
 import flask_login
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from flask import Blueprint, Flask, current_app, flash, redirect, render_template, request, session, url_for
+from flask import Blueprint, Flask, current_app, flash, g, redirect, render_template, request, session, url_for
 from flask.sessions import SecureCookieSessionInterface
 from flask_babel import Babel, get_locale
 from flask_wtf.csrf import CSRFError, CSRFProtect
@@ -23,10 +23,10 @@ from werkzeug.test import EnvironBuilder
 from service.care.accounts import LANGUAGES
 from service.care.care import Care
 from service.care.feed import person_topic
-from service.errors import GuideError, Refused
+from service.errors import GuideError, NotFound, Refused, StoreError
 from service.web.kiosk import CONTENT_SECURITY_POLICY
 from service.web.panel import attention, devices, entrance, figures, guide, handouts, people, teach
-from service.web.panel.common import LARGEST_FORM_BYTES, Panel, User, back, moment
+from service.web.panel.common import LARGEST_FORM_BYTES, LARGEST_ID, Panel, User, back, moment
 from service.web.panel.messages import message
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ def create_panel(flask: Flask, panel: Panel, compiled: Path) -> None:
     _errors(blueprint)
     for part in PARTS:
         part.add_pages(blueprint, panel)
+    blueprint.add_url_rule("/<path:address>", "nowhere", _nowhere, methods=["GET", "POST"])
     flask.register_blueprint(blueprint)
 
 
@@ -116,11 +117,15 @@ def _guard(blueprint: Blueprint, csrf: CSRFProtect) -> None:
         csrf.protect()
         if request.endpoint not in OPEN and not flask_login.current_user.is_authenticated:
             return current_app.login_manager.unauthorized()
+        if not all(map(_can_be, request.view_args.values())):
+            raise NotFound("nothing is called that")
         return None
 
     @blueprint.after_request
     def private(response):
         response.headers["Cache-Control"] = "no-store"
+        # Without it no form could say where it comes from: Flask-WTF wants to know over TLS, ``back`` always.
+        response.headers["Referrer-Policy"] = "same-origin"
         response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
         response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
         response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY.replace(
@@ -128,6 +133,16 @@ def _guard(blueprint: Blueprint, csrf: CSRFProtect) -> None:
         if request.is_secure:
             response.headers["Strict-Transport-Security"] = "max-age=31536000"
         return response
+
+
+def _can_be(value: int | str) -> bool:
+    """False for a part of an address that nothing can have, and that a database may not take."""
+    return value <= LARGEST_ID if isinstance(value, int) else value.isprintable()
+
+
+def _nowhere(address: str):
+    """Every other address: a person reads the answer, the app's own one is for programs."""
+    raise NotFound("no such page")
 
 
 def _errors(blueprint: Blueprint) -> None:
@@ -170,4 +185,13 @@ def _told(code: str, status: int):
 
 
 def _page(code: str, status: int):
-    return render_template("panel/error.html", said=message(code), home=url_for("panel.home")), status
+    try:
+        return _error_page(code), status
+    except StoreError:
+        # Not even who is logged in can be read: the page as for somebody who is not.
+        g._login_user = flask_login.AnonymousUserMixin()
+        return _error_page(code), status
+
+
+def _error_page(code: str) -> str:
+    return render_template("panel/error.html", said=message(code), home=url_for("panel.home"))

@@ -86,6 +86,6 @@ def _time(text: str | None) -> datetime.datetime | None:
         return None
     try:
         at = datetime.datetime.fromisoformat(text)
-    except ValueError as e:
+        return (at if at.tzinfo else at.replace(tzinfo=datetime.UTC)).astimezone(datetime.UTC)
+    except (ValueError, OverflowError) as e:
         raise BadRequest("not a time") from e
-    return at if at.tzinfo else at.replace(tzinfo=datetime.UTC)

@@ -24,8 +24,11 @@ from service.care.publishing import Publishing
 from service.care.teaching import Checks, Misses
 from service.content.edit import GuideEditor
 from service.core.dialog import COMMANDS
+from service.errors import BadRequest, NotFound
 from service.talks import Talks
 
+LARGEST_ID = 2 ** 31 - 1
+"""No row has a higher number, and not every database can be asked for one."""
 LARGEST_FORM_BYTES = 256 * 1024
 """A node of the guide is the largest form, and that is a tenth of this."""
 
@@ -123,9 +126,23 @@ def done(message: str, endpoint: str, **values) -> Response:
     return redirect(url_for(endpoint, **values), 303)
 
 
+def number(text: str | None) -> int | None:
+    """A row's number in a query, None without one; NotFound for one that no row can have."""
+    try:
+        found = int(text) if text else None
+    except ValueError as e:
+        raise BadRequest("not a number") from e
+    if found is not None and not 0 <= found <= LARGEST_ID:
+        raise NotFound("nothing has that number")
+    return found
+
+
 def back(fallback: str = "panel.home") -> str:
     """The page of this service that the form was on."""
-    came = urlsplit(request.referrer or "")
+    try:
+        came = urlsplit(request.referrer or "")
+    except ValueError:
+        came = urlsplit("")
     same = came.netloc == request.host and came.path.startswith("/panel")
     return f"{came.path}?{came.query}".rstrip("?") if same else url_for(fallback)
 

@@ -15,6 +15,7 @@ from service.care.notices import LONGEST_TEXT, REPEATS
 from service.care.people import LONGEST_NAME
 from service.core.dialog import DETAILS, LOUDNESS_DB, PACE_CPM, WAIT_S
 from service.core.model import ROOT
+from service.core.redaction import plain
 from service.errors import BadRequest, Refused
 from service.web.panel.common import Form, Panel, account, done
 from service.web.panel.messages import message
@@ -116,7 +117,10 @@ def add_pages(panel_pages: Blueprint, panel: Panel) -> None:
             return _page(row, person, adjusted, form, message(code), 400)
         node = form.node.data if form.what.data == "node" else None
         text = form.text.data if form.what.data == "text" else None
-        at = form.at.data and form.at.data.astimezone()
+        try:
+            at = form.at.data and form.at.data.astimezone()
+        except (ValueError, OverflowError):
+            return _page(row, person, adjusted, form, message("bad_request"), 400)
         try:
             notices.plan(device_id, account().id, node, text, at, form.repeats.data)
         except Refused as e:
@@ -134,7 +138,7 @@ def add_pages(panel_pages: Blueprint, panel: Panel) -> None:
     @panel_pages.post("/devices/<int:device_id>/rename")
     def rename_device(device_id: int):
         row, person = find(device_id, "own")
-        name = " ".join(request.form.get("name", "").split())
+        name = plain(request.form.get("name", ""))
         if not 0 < len(name) <= LONGEST_NAME:
             raise Refused("name_unusable")
         devices.rename(device_id, name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 
 import flask_login
@@ -13,6 +14,7 @@ from wtforms import PasswordField
 from wtforms.validators import InputRequired, Length
 
 from service.care.accounts import LANGUAGES, LONGEST_NAME, LONGEST_PASSWORD
+from service.core.redaction import plain
 from service.errors import BadRequest, Refused
 from service.web.panel.common import Form, Panel, User, account, back, done, text_field
 from service.web.panel.messages import message
@@ -159,6 +161,9 @@ def add_pages(panel_pages: Blueprint, panel: Panel) -> None:
     @panel_pages.route("/account/totp", methods=["GET", "POST"])
     @limit(LOG_IN_LIMIT, methods=["POST"])
     def totp():
+        if account().has_totp:
+            # Another one only after the old one was turned off, for which the password is needed.
+            return redirect(url_for("panel.own_account"), 303)
         form, fault = TotpForm(), ""
         if form.validate_on_submit() and TOTP_SECRET in session:
             try:
@@ -193,5 +198,6 @@ def add_pages(panel_pages: Blueprint, panel: Panel) -> None:
 
 def _name_and_address() -> str:
     """Guessing one name's password is slowed down wherever it comes from; so that nobody can lock
-    somebody else out, it is counted by address, too."""
-    return f"{request.remote_addr} {request.form.get('name', '')[:LONGEST_NAME]}"
+    somebody else out, it is counted by address, too. Hashed: the limiter writes it into the log."""
+    name = plain(request.form.get("name", ""))[:LONGEST_NAME]
+    return hashlib.sha256(f"{request.remote_addr} {name}".encode()).hexdigest()

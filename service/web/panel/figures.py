@@ -11,7 +11,7 @@ from flask_babel import lazy_gettext as _l
 from service.care.figures import FiguresReader, chart_data, to_csv, to_json
 from service.care.people import Person
 from service.errors import BadRequest
-from service.web.panel.common import Panel
+from service.web.panel.common import Panel, number
 
 USUAL_DAYS = 30
 LABELS = {"talks": _l("talks"), "understood": _l("understood"), "asked": _l("asked back"),
@@ -31,8 +31,9 @@ def add_pages(panel_pages: Blueprint, panel: Panel) -> None:
         """(people, first day, last day, number of the one person that is wanted)."""
         today = panel.care.now().astimezone().date()
         last = _day(request.args.get("to"), today)
-        first = _day(request.args.get("from"), last - datetime.timedelta(days=USUAL_DAYS - 1))
-        wanted = request.args.get("person", type=int)
+        usual = datetime.date.fromordinal(max(1, last.toordinal() - USUAL_DAYS + 1))
+        first = _day(request.args.get("from"), usual)
+        wanted = number(request.args.get("person"))
         people = [panel.person(wanted)] if wanted else panel.people()
         return [p for p in people if p.visible], first, last, wanted
 

@@ -25,6 +25,7 @@ BY_CODE = {
     "not_claimed": _l("You are not taking care of this."),
     "not_found": _l("This does not exist, or is not yours to see."),
     "notice_empty": _l("Choose a section or write a message."),
+    "notice_gone": _l("This was read out already, or was called off."),
     "notice_long": _l("The message is too long: 120 characters at most."),
     "notice_number": _l("No long numbers: what is spoken aloud can be heard by everybody in the room."),
     "notices_many": _l("Too many are planned for this device. Cancel some first."),

@@ -10,8 +10,9 @@ from wtforms.validators import InputRequired
 
 from service.care.audit import LOOKED
 from service.care.people import LONGEST_NAME, ROLES
-from service.errors import Refused
-from service.web.panel.common import Form, Panel, account, done, text_field
+from service.core.redaction import plain
+from service.errors import BadRequest, Refused
+from service.web.panel.common import Form, Panel, account, done, number, text_field
 from service.web.panel.entrance import CODE_LIMIT
 from service.web.panel.messages import message
 
@@ -92,8 +93,11 @@ def add_pages(panel_pages: Blueprint, panel: Panel) -> None:
         found, form = panel.person(person_id, "own"), PairForm()
         if not form.validate_on_submit():
             raise Refused("name_unusable" if form.name.errors else "code_wrong")
-        device_id = devices.pair(form.code.data, found.id, form.name.data)
-        panel.note(found.id, "paired", form.name.data)
+        name = plain(form.name.data)
+        if not name:
+            raise Refused("name_unusable")
+        device_id = devices.pair(form.code.data, found.id, name)
+        panel.note(found.id, "paired", name)
         return done(_("The device is paired. It says so aloud."), "panel.device", device_id=device_id)
 
     @panel_pages.post("/people/<int:person_id>/rename")
@@ -130,7 +134,10 @@ def add_pages(panel_pages: Blueprint, panel: Panel) -> None:
     @panel_pages.post("/people/<int:person_id>/members/<int:member_id>")
     def member(person_id: int, member_id: int):
         found = panel.person(person_id, "own")
-        role = request.form.get("role") or None
+        if "role" not in request.form:
+            # An empty one takes the role away; half a form must not.
+            raise BadRequest("the form is not complete")
+        role = request.form["role"] or None
         people.set_role(found.id, member_id, role)
         panel.note(found.id, "role", role or "none")
         if member_id == account().id and role is None:
@@ -147,6 +154,6 @@ def add_pages(panel_pages: Blueprint, panel: Panel) -> None:
     @panel_pages.get("/audit")
     def audit():
         found = panel.people()
-        before = request.args.get("before", type=int)
+        before = number(request.args.get("before"))
         entries = panel.care.audit.entries([p.id for p in found], account().id, before)
         return render_template("panel/audit.html", entries=entries, action_name=action_name)

@@ -296,7 +296,8 @@ export class Conversation {
       this.#forgetTalk();
       await this.#openTalk();
     }
-    if (problem.say) this.#view.notice(problem.say, 'brief');
+    // It was read out elsewhere, or was called off in the meantime: nobody is told of that.
+    if (problem.say && problem.code !== 'notice_gone') this.#view.notice(problem.say, 'brief');
   }
 
   #keepForLater(input) {
