@@ -23,7 +23,7 @@ from service.app import _asgi
 from service.care.adjusting import Adjustment
 from service.care.people import INVITATION_LASTS
 from service.store.database import transaction
-from service.store.tables import AccountRow, CountRow, IncidentRow, MissRow, NoticeRow, TurnRow
+from service.store.tables import AccountRow, AuditRow, CountRow, IncidentRow, MissRow, NoticeRow, TurnRow
 from service.web import events
 from service.web.device import COOKIE
 from service.web.panel import LARGEST_ID, TRANSLATIONS, panel_topics
@@ -575,7 +575,7 @@ def test_a_large_form_is_refused_at_once(site, path):
     for kind in ("application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
         answer = client.post(path.format(d=site.seed.own.device), data=body, content_type=kind)
         told(answer, "too_large", 413)
-    assert time.monotonic() - began < 1 and site.rows() == before
+    assert time.monotonic() - began < 2 and site.rows() == before
 
 
 def test_the_largest_form_is_read(site):
@@ -665,8 +665,11 @@ def test_names_lose_what_cannot_be_printed(site):
     for path in (f"/panel/people/{own.person}/rename", f"/panel/devices/{own.device}/rename"):
         assert site.post(client, path, {"name": "新\0名\r\n字\x1b"}).status_code == 303
     site.post(client, f"/panel/people/{own.person}/pair", {"name": "厨\0房", "code": site.seed.code})
-    kept = "\n".join(site.rows())
-    assert "新 名 字" in kept and "厨 房" in kept and "\0" not in kept and "\x1b" not in kept and "char(0)" not in kept
+    with transaction(site.engine) as orm:
+        details = {detail for detail, in orm.query(AuditRow.detail).filter(AuditRow.person_id == own.person)}
+    assert {"新 名 字", "厨 房"} <= details and all(detail.isprintable() for detail in details)
+    assert [d.name for d in site.care.devices.of_person(own.person)] == ["新 名 字", "厨 房"]
+    assert site.care.people.get(site.seed.accounts["owner"], own.person, "own").name == "新 名 字"
 
 
 @pytest.mark.parametrize("number", ["430402195001011234", "13800001234", "１３８ ００００ １２３４"])
@@ -678,7 +681,8 @@ def test_a_persons_name_is_no_number(site, number):
 @pytest.mark.parametrize("change, code", [
     ({"text": ""}, "notice_empty"), ({"text": "\0"}, "notice_empty"), ({"text": LONG}, "notice_long"),
     ({"text": "打 13800001234"}, "notice_number"), ({"what": "x"}, "bad_request"),
-    ({"repeats": "hourly"}, "bad_request"), ({"node": "no_such_node", "what": "node"}, "bad_request"), ({"at": "x"}, "bad_request"),
+    ({"repeats": "hourly"}, "bad_request"), ({"node": "no_such_node", "what": "node"}, "bad_request"),
+    ({"at": "x"}, "bad_request"),
     ({"at": "2027-02-30T10:00"}, "bad_request"), ({"at": "0001-01-01T00:00"}, "bad_request"),
     ({"at": "99999-01-01T00:00"}, "bad_request"), ({"at": "2027-03-02T10:00\0"}, "bad_request")])
 def test_notices_that_cannot_be(site, change, code):
@@ -780,8 +784,9 @@ def test_phrases_that_cannot_be_taught(site, phrase):
     assert site.publishing.history() == []
 
 
-@pytest.mark.parametrize("referrer", ["http://[", "https://elsewhere.example/panel/", "http://localhost/", "\\\\x",
-                                      "javascript:x", "http://localhost.elsewhere.example/panel/", "//localhost/panel"])
+@pytest.mark.parametrize("referrer", [
+    "http://[", "https://elsewhere.example/panel/people", "http://localhost/", "\\\\x", "javascript:x",
+    "http://localhost.elsewhere.example/panel/people", "//localhost/panel"])
 def test_no_form_leads_elsewhere(site, referrer):
     client = site.client("owner")
     for path, fields in (("/panel/language", {"language": "en"}),

@@ -12,7 +12,6 @@ from wtforms.validators import Length, Optional
 
 from service.care.adjusting import Adjustment
 from service.care.notices import LONGEST_TEXT, REPEATS
-from service.care.people import LONGEST_NAME
 from service.core.dialog import DETAILS, LOUDNESS_DB, PACE_CPM, WAIT_S
 from service.core.model import ROOT
 from service.core.redaction import plain
@@ -66,7 +65,8 @@ def add_pages(panel_pages: Blueprint, panel: Panel) -> None:
     def adjust_form(adjustment: Adjustment | None = None) -> AdjustForm:
         clocks = {}
         if adjustment and adjustment.quiet_from:
-            clocks = {name: datetime.time.fromisoformat(getattr(adjustment, name)) for name in ("quiet_from", "quiet_to")}
+            clocks = {name: datetime.time.fromisoformat(getattr(adjustment, name))
+                      for name in ("quiet_from", "quiet_to")}
         form = AdjustForm(data={**adjustment.to_json(), "quiet_from": None, "quiet_to": None, **clocks}
                           if adjustment else None)
         form.voice.choices = [("", _("the usual one")), *((v.id, v.label) for v in panel.talks.voices())]
@@ -84,6 +84,7 @@ def add_pages(panel_pages: Blueprint, panel: Panel) -> None:
     @panel_pages.get("/devices/<int:device_id>")
     def device(device_id: int):
         row, person = find(device_id, "look")
+        panel.looked([person.id], "device")
         return _page(row, person, adjust_form(Adjustment.from_json(row.settings)), notice_form())
 
     def _page(row, person, adjust, notice, fault: str = "", status: int = 200):
@@ -139,8 +140,6 @@ def add_pages(panel_pages: Blueprint, panel: Panel) -> None:
     def rename_device(device_id: int):
         row, person = find(device_id, "own")
         name = plain(request.form.get("name", ""))
-        if not 0 < len(name) <= LONGEST_NAME:
-            raise Refused("name_unusable")
         devices.rename(device_id, name)
         panel.note(person.id, "device_renamed", name)
         return done(_("The name is changed."), "panel.device", device_id=device_id)

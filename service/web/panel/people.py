@@ -11,7 +11,7 @@ from wtforms.validators import InputRequired
 from service.care.audit import LOOKED
 from service.care.people import LONGEST_NAME, ROLES
 from service.core.redaction import plain
-from service.errors import BadRequest, Refused
+from service.errors import Refused
 from service.web.panel.common import Form, Panel, account, done, number, text_field
 from service.web.panel.entrance import CODE_LIMIT
 from service.web.panel.messages import message
@@ -19,9 +19,11 @@ from service.web.panel.messages import message
 SHARED = "shared"
 LOOKS = {"attention": _l("looked at what needs attention"), "talks": _l("looked at the list of talks"),
          "talk": _l("looked at a talk"), "misses": _l("looked at what was not understood"),
-         "figures": _l("looked at the figures")}
+         "figures": _l("looked at the figures"), "device": _l("looked at a device"),
+         "person": _l("looked at the person's page")}
 ACTIONS = {
-    "adjusted": _l("adjusted a device"), "claim": _l("takes care of something"), "close": _l("marked something as done"),
+    "adjusted": _l("adjusted a device"), "claim": _l("takes care of something"),
+    "close": _l("marked something as done"),
     "device_renamed": _l("renamed a device"), "fact": _l("changed a fact"), "guide": _l("changed the guide"),
     "invitation_revoked": _l("took an invitation back"), "invited": _l("invited somebody"),
     "left": _l("looks after somebody no longer"), "node": _l("changed the guide"),
@@ -83,6 +85,7 @@ def add_pages(panel_pages: Blueprint, panel: Panel) -> None:
     def person(person_id: int):
         found = panel.person(person_id)
         owns = found.allows("own")
+        panel.looked([found.id], "person")
         return render_template("panel/person.html", person=found, devices=devices.of_person(person_id),
                                members=people.members(person_id), roles=ROLES, pair=PairForm(),
                                invitations=people.open_invitations(person_id) if owns else [])
@@ -94,8 +97,6 @@ def add_pages(panel_pages: Blueprint, panel: Panel) -> None:
         if not form.validate_on_submit():
             raise Refused("name_unusable" if form.name.errors else "code_wrong")
         name = plain(form.name.data)
-        if not name:
-            raise Refused("name_unusable")
         device_id = devices.pair(form.code.data, found.id, name)
         panel.note(found.id, "paired", name)
         return done(_("The device is paired. It says so aloud."), "panel.device", device_id=device_id)
@@ -134,9 +135,7 @@ def add_pages(panel_pages: Blueprint, panel: Panel) -> None:
     @panel_pages.post("/people/<int:person_id>/members/<int:member_id>")
     def member(person_id: int, member_id: int):
         found = panel.person(person_id, "own")
-        if "role" not in request.form:
-            # An empty one takes the role away; half a form must not.
-            raise BadRequest("the form is not complete")
+        # An empty one takes the role away; without the field it is a bad request.
         role = request.form["role"] or None
         people.set_role(found.id, member_id, role)
         panel.note(found.id, "role", role or "none")
