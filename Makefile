@@ -14,7 +14,7 @@ voice: models
 	$(BIN)/python -m service voice
 
 test: models
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(STAMP)
 	$(BIN)/python -m service check

@@ -11,6 +11,7 @@ from typing import Callable
 
 from a2wsgi import WSGIMiddleware
 from flask import Flask
+from flask_limiter import Limiter
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from service import fitting
@@ -46,7 +47,7 @@ from service.web.events import Events
 from service.web.kiosk import create_kiosk, register_headers
 from service.web.pages import create_pages
 from service.web.panel import create_panel, panel_topics
-from service.web.panel.common import Panel
+from service.web.panel.common import Panel, new_limiter
 
 log = logging.getLogger(__name__)
 PAGE_THREADS = 16
@@ -156,7 +157,8 @@ def create_app(settings: Settings) -> Service:
     threading.Thread(target=keeping.run_daily, args=(engine, settings.retention_days, utc_now, stop), name="keeping",
                      daemon=True).start()
     threading.Thread(target=_tell_time, args=(care, stop), name="notices", daemon=True).start()
-    flask = create_flask(talks, listening, care)
+    limiter = new_limiter()
+    flask = create_flask(talks, listening, care, limiter)
     if settings.proxies:
         flask.wsgi_app = ProxyFix(flask.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies,
                                   x_host=settings.proxies)
@@ -164,7 +166,7 @@ def create_app(settings: Settings) -> Service:
     editor = GuideEditor(settings.prompts_dir, recognizer and recognizer.knows)
     panel = Panel(care, talks, editor, Misses(engine, utc_now),
                   Publishing(engine, editor, guide, care.audit, utc_now),
-                  Checks(engine, lambda: talks.edition, learner(settings)), settings.public_url)
+                  Checks(engine, lambda: talks.edition, learner(settings)), settings.public_url, limiter)
     create_panel(flask, panel, settings.data_dir / "translations")
     listen_socket = socket.ListenSocket(talks, listening, pool)
     events = Events(care, flask, panel_topics, pool)
@@ -180,8 +182,9 @@ def _tell_time(care: Care, stop: threading.Event) -> None:
             log.warning("notices cannot be read: %s", e)
 
 
-def create_flask(talks: Talks, listening: Listening, care: Care | None = None) -> Flask:
-    """The pages and the API; without ``care`` there are no devices."""
+def create_flask(talks: Talks, listening: Listening, care: Care | None = None,
+                 limiter: Limiter | None = None) -> Flask:
+    """The pages and the API; without ``care`` there are no devices, without ``limiter`` one of its own."""
     flask = Flask("service.web")
     flask.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     flask.json.ensure_ascii = False
@@ -191,7 +194,9 @@ def create_flask(talks: Talks, listening: Listening, care: Care | None = None) -
     flask.register_blueprint(create_kiosk(talks))
     flask.register_blueprint(create_pages(talks))
     if care:
-        flask.register_blueprint(create_device(care))
+        limiter = limiter or new_limiter()
+        limiter.init_app(flask)
+        flask.register_blueprint(create_device(care, limiter))
     return flask
 
 

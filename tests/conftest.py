@@ -11,6 +11,13 @@ from tests import postgres as servers
 from tests import support
 
 
+def pytest_collection_modifyitems(items) -> None:
+    """Of two processes that share the tests one has those with a browser, which need its core to be in time."""
+    for item in items:
+        group = "browser" if item.get_closest_marker("browser") else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def guide() -> Guide:
     """The shipped guide."""

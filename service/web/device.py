@@ -5,14 +5,20 @@ A device knows itself by a cookie that no script can read and no other site can 
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from flask import Blueprint, Request, Response, jsonify, request
+from flask_limiter import Limiter
 
 from service.care.care import Care
 from service.care.devices import Device, DeviceGone
+from service.errors import Forbidden
 from service.web.body import json_body, validator
 
 PREFIX = "/api/v1/device"
 COOKIE = "device"
+REGISTER_LIMIT = "60 per hour"
+"""New devices from one address: a hall full of kiosks, and not a table full of nothing."""
 COOKIE_LASTS_S = 5 * 365 * 24 * 3600
 
 
@@ -35,12 +41,20 @@ def device_json(device: Device, notice: int | None) -> dict:
             "notice": notice}
 
 
-def create_device(care: Care) -> Blueprint:
+def create_device(care: Care, limiter: Limiter) -> Blueprint:
     """The blueprint of the calls."""
     api = Blueprint("device", __name__, url_prefix=PREFIX)
     check_input = validator("DeviceCheck")
 
+    @api.before_request
+    def guard() -> None:
+        # Another site's form could otherwise give this browser the cookie of a new device, which is not paired.
+        origin = request.headers.get("Origin")
+        if origin is not None and urlsplit(origin).netloc != request.host:
+            raise Forbidden("not from a page of this service")
+
     @api.post("")
+    @limiter.limit(REGISTER_LIMIT)
     def register():
         found = device_of(request, care)
         if found:

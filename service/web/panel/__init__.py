@@ -47,7 +47,8 @@ def create_panel(flask: Flask, panel: Panel, compiled: Path) -> None:
                         WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None, RATELIMIT_HEADERS_ENABLED=False)
     _log_ins(flask, care)
     _languages(flask, compiled)
-    panel.limiter.init_app(flask)
+    if panel.limiter not in flask.extensions.get("limiter", ()):
+        panel.limiter.init_app(flask)
     flask.jinja_env.globals["acts_for_somebody"] = lambda: bool(panel.people("act"))
     flask.jinja_env.filters["moment"] = lambda at: moment(at, care.now)
     blueprint = Blueprint("panel", __name__, url_prefix=PREFIX)

@@ -44,6 +44,11 @@ class User(flask_login.UserMixin):
         return f"{self.account.id}:{self.account.epoch}"
 
 
+def new_limiter() -> Limiter:
+    """Counts in the memory of this process, by the address that asks."""
+    return Limiter(get_remote_address, storage_uri="memory://")
+
+
 @dataclass(frozen=True)
 class Panel:
     """What the parts of the panel work with."""
@@ -56,7 +61,7 @@ class Panel:
     checks: Checks
     public_url: str
     """Address under which others reach this service; empty: the one that they asked by."""
-    limiter: Limiter = field(default_factory=lambda: Limiter(get_remote_address, storage_uri="memory://"))
+    limiter: Limiter = field(default_factory=new_limiter)
 
     def person(self, person_id: int | None, right: str = "look") -> Person:
         """The person, if whoever is logged in has this right; NotFound or Forbidden otherwise."""
