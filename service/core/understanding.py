@@ -462,14 +462,15 @@ class Padding:
         return Correction("", rest) if rest != text and len(rest) >= 2 else None
 
     def splits(self, text: str) -> dict[str, tuple[str, str]]:
-        """Where there may be two requests of one breath: connector to what is before and behind it."""
+        """Where there may be two requests of one breath: connector to what is before and behind it, the longest
+        connector first: 还有 may be a part of a request, 另外再问一下 is not."""
         text = bare(text)
         found = {}
         for match in self._connector.finditer(text):
             first, second = text[:match.start()], text[match.end():]
             if min(len(self.trim(first)), len(self.trim(second))) >= LEAST_OF_TWO:
                 found[match[0]] = first, second
-        return found
+        return dict(sorted(found.items(), key=lambda item: -len(item[0])))
 
 
 def _longest_first(words: Iterable[str]) -> list[str]:
