@@ -2,20 +2,20 @@
 
 import datetime
 import threading
-from types import SimpleNamespace
 
 import pyotp
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from service.care.accounts import LONGEST_PASSWORD, TOTP_STEP_S, Accounts
 from service.care.care import open_care
-from service.errors import Refused, StoreError
+from service.errors import Refused
 from service.store.database import open_database, transaction
 from service.store.tables import AccountRow, MetaRow
+from tests.care.conftest import NOW
+from tests.meeting import code_of, meet, together
 from tests.support import QUICK_HASHER
 
-NOW = datetime.datetime(2026, 11, 23, 8, 0, 5, tzinfo=datetime.UTC)
 PASSWORD = "correct horse"
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
@@ -40,11 +40,6 @@ class CountingHasher:
 
 
 @pytest.fixture
-def clock():
-    return SimpleNamespace(now=NOW)
-
-
-@pytest.fixture
 def hasher():
     return CountingHasher()
 
@@ -64,44 +59,6 @@ def accounts(engine, clock, hasher):
 @pytest.fixture
 def owner(accounts):
     return accounts.create_owner(accounts.owner_code(), "小芳", PASSWORD)
-
-
-def code_of(call, *args) -> str:
-    """Code of the refusal."""
-    with pytest.raises(Refused) as refused:
-        call(*args)
-    return refused.value.code
-
-
-def together(*calls) -> list:
-    """What each of the calls gave or raised, all begun at the same time."""
-    gate, results = threading.Barrier(len(calls)), []
-
-    def run(call):
-        gate.wait()
-        try:
-            results.append(call())
-        except (Refused, StoreError) as e:
-            results.append(e)
-    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    return results
-
-
-def meet(engine, statement: str) -> None:
-    """Two statements that begin like this wait for each other: the worst moment for both."""
-    gate = threading.Barrier(2)
-
-    def hold(_connection, _cursor, sql, *_):
-        if sql.startswith(statement):
-            try:
-                gate.wait(2)
-            except threading.BrokenBarrierError:
-                pass
-    event.listen(engine, "before_cursor_execute", hold)
 
 
 # --- the first owner ----------------------------------------------------------------------------------------

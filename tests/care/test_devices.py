@@ -2,34 +2,20 @@
 
 import datetime
 import threading
-from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import event
 
 from service.care.adjusting import Adjustment
-from service.care.care import open_care
 from service.care.devices import CODE_LASTS, SEEN_EVERY, DeviceGone
 from service.care.feed import Feed, device_topic, person_topic
 from service.core.dialog import Session
 from service.errors import NotFound, Refused, StoreError
-from service.store.database import open_database, transaction
-from tests.support import QUICK_HASHER
+from service.store.database import transaction
+from tests.care.conftest import NOW
+from tests.meeting import code_of
 
-NOW = datetime.datetime(2026, 11, 23, 8, 0, tzinfo=datetime.UTC)
 SECOND = datetime.timedelta(seconds=1)
-
-
-@pytest.fixture
-def clock():
-    return SimpleNamespace(now=NOW)
-
-
-@pytest.fixture
-def care(database_url, clock):
-    engine = open_database(database_url)
-    yield open_care(engine, bytes(32), lambda: clock.now, QUICK_HASHER)
-    engine.dispose()
 
 
 @pytest.fixture
@@ -47,13 +33,6 @@ def token(care):
 @pytest.fixture
 def device(care, token):
     return care.devices.by_token(token)
-
-
-def code_of(call, *args) -> str:
-    """Code of the refusal."""
-    with pytest.raises(Refused) as refused:
-        call(*args)
-    return refused.value.code
 
 
 def told(care, *topics) -> tuple[Feed, list]:

@@ -15,6 +15,7 @@ from service.errors import NotFound, Refused, StoreError
 from service.store.database import open_database, transaction
 from service.store.talks import TalkStore
 from service.talks import Talks
+from tests.meeting import code_of
 from tests.support import QUICK_HASHER, edition
 
 NOON = datetime.datetime(2026, 11, 23, 4, 0, tzinfo=datetime.UTC)
@@ -66,13 +67,6 @@ def home(database_url):
     home = Home(database_url)
     yield home
     home.engine.dispose()
-
-
-def code_of(call, *args) -> str:
-    """Code of the refusal."""
-    with pytest.raises(Refused) as refused:
-        call(*args)
-    return refused.value.code
 
 
 # --- attention --------------------------------------------------------------------------------------------------

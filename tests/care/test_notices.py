@@ -16,6 +16,7 @@ from service.errors import NotFound, Refused
 from service.store.database import open_database
 from service.store.talks import TalkStore
 from service.talks import Talks
+from tests.meeting import code_of
 from tests.support import QUICK_HASHER, edition
 
 NOON = datetime.datetime(2026, 11, 23, 12, 0).astimezone()
@@ -76,13 +77,6 @@ def alone(tmp_path):
     home = Home(f"sqlite:///{tmp_path / 'guide.db'}")
     yield home
     home.engine.dispose()
-
-
-def code_of(call, *args, **options) -> str:
-    """Code of the refusal."""
-    with pytest.raises(Refused) as refused:
-        call(*args, **options)
-    return refused.value.code
 
 
 # --- planning -------------------------------------------------------------------------------------------------

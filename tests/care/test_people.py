@@ -1,35 +1,19 @@
 """People: names, roles and invitations, over a real database."""
 
 import datetime
-import threading
-from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
-from service.care.care import open_care
 from service.care.devices import DeviceGone
 from service.care.people import INVITATION_LASTS
-from service.errors import Forbidden, NotFound, Refused, StoreError
-from service.store.database import open_database, transaction
+from service.errors import Forbidden, NotFound, Refused
+from service.store.database import transaction
 from service.store.tables import AccountRow, InvitationRow
-from tests.support import QUICK_HASHER
+from tests.meeting import code_of, meet, together
 
-NOW = datetime.datetime(2026, 11, 23, 8, 0, tzinfo=datetime.UTC)
 PASSWORD = "correct horse"
 SECOND = datetime.timedelta(seconds=1)
-
-
-@pytest.fixture
-def clock():
-    return SimpleNamespace(now=NOW)
-
-
-@pytest.fixture
-def care(database_url, clock):
-    engine = open_database(database_url)
-    yield open_care(engine, bytes(32), lambda: clock.now, QUICK_HASHER)
-    engine.dispose()
 
 
 @pytest.fixture
@@ -48,44 +32,6 @@ def other(care, owner):
     """Another account, with a person of its own."""
     with transaction(care.engine) as orm:
         return care.accounts.create(orm, "老李", PASSWORD)
-
-
-def code_of(call, *args) -> str:
-    """Code of the refusal."""
-    with pytest.raises(Refused) as refused:
-        call(*args)
-    return refused.value.code
-
-
-def together(*calls) -> list:
-    """What each of the calls gave or raised, all begun at the same time."""
-    gate, results = threading.Barrier(len(calls)), []
-
-    def run(call):
-        gate.wait()
-        try:
-            results.append(call())
-        except (Refused, StoreError) as e:
-            results.append(e)
-    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    return results
-
-
-def meet(engine, statement: str) -> None:
-    """Two statements that begin like this wait for each other: the worst moment for both."""
-    gate = threading.Barrier(2)
-
-    def hold(_connection, _cursor, sql, *_):
-        if sql.startswith(statement):
-            try:
-                gate.wait(2)
-            except threading.BrokenBarrierError:
-                pass
-    event.listen(engine, "before_cursor_execute", hold)
 
 
 # --- names and rights -------------------------------------------------------------------------------------------
