@@ -12,7 +12,9 @@ from tests import support
 
 
 def pytest_collection_modifyitems(items) -> None:
-    """Of two processes that share the tests one has those with a browser, which need its core to be in time."""
+    """Of two processes that share the tests one has those with a browser, from the beginning: they wait for
+    sounds to end, while the other one computes."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
     for item in items:
         group = "browser" if item.get_closest_marker("browser") else item.path.stem
         item.add_marker(pytest.mark.xdist_group(group))

@@ -8,11 +8,11 @@ from __future__ import annotations
 import datetime
 import functools
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, Iterable
 
 import argon2
 import pyotp
-from sqlalchemy import Engine, delete, or_, select, update
+from sqlalchemy import Engine, delete, func, or_, select, update
 from sqlalchemy.orm import Session as Orm
 
 from service.care.secrets import Secrets
@@ -94,6 +94,24 @@ class Accounts:
         orm.add(row)
         orm.flush()
         return _account(row)
+
+    # --- who edits the guide -------------------------------------------------------------------------
+
+    def editors(self, account_ids: Iterable[int]) -> list[Account]:
+        """Of these accounts all, by name; ``edits_guide`` says who edits."""
+        with transaction(self._engine) as orm:
+            rows = orm.scalars(select(AccountRow).where(AccountRow.id.in_(set(account_ids))).order_by(AccountRow.name))
+            return [_account(row) for row in rows]
+
+    def let_edit(self, account_id: int, edits: bool) -> None:
+        """Let an account edit the guide, or not any more; Refused if nobody would be left who may."""
+        with transaction(self._engine) as orm:
+            others = select(func.count()).select_from(AccountRow).where(AccountRow.edits_guide,
+                                                                        AccountRow.id != account_id)
+            # Writing first keeps others out: two could otherwise take it from each other at once.
+            orm.execute(update(AccountRow).where(AccountRow.id == account_id).values(edits_guide=edits))
+            if not edits and not orm.scalar(others):
+                raise Refused("last_editor")
 
     # --- logging in ----------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 import argon2
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, and_, or_, update
 from sqlalchemy.orm import Session as Orm
 
 from service.care.accounts import Accounts
@@ -28,6 +28,8 @@ from service.store.talks import Turn
 
 LOOKED_WITHIN = datetime.timedelta(days=31)
 """Who looked is answered for so long."""
+GOES_ON = datetime.timedelta(hours=1)
+"""A talk whose last turn is not longer ago may be going on."""
 NAMED = 5
 """People who are named aloud at most."""
 
@@ -85,8 +87,12 @@ class Care:
         if self.people.share(device.person_id, shares):
             self.audit.changed(None, device.person_id, "share" if shares else "private")
             with transaction(self.engine) as orm:
-                # The talk in which somebody says so is nobody's to look at, whatever comes later.
-                orm.execute(update(TalkRow).where(TalkRow.id == talk_id).values(person_id=None))
+                # The talks that are going on are nobody's to look at, whatever comes later.
+                orm.execute(update(TalkRow)
+                            .where(or_(TalkRow.id == talk_id,
+                                       and_(TalkRow.person_id == device.person_id, TalkRow.ended_at.is_(None),
+                                            TalkRow.updated_at > self.now() - GOES_ON)))
+                            .values(person_id=None))
         return Told("share_done" if shares else "private_done")
 
 

@@ -175,10 +175,13 @@ class Devices:
             raise NotFound("no such device")
         return row
 
-    def adjust(self, device_id: int, wanted: Adjustment) -> None:
-        """Set how it speaks and listens; a talk that is going on changes, too."""
+    def adjust(self, device_id: int, wanted: Adjustment, seen: int | None = None) -> None:
+        """Set how it speaks and listens; a talk that is going on changes, too. Refused if somebody else set it
+        since version ``seen``."""
         with transaction(self._engine) as orm:
-            row = orm.get_one(DeviceRow, device_id)
+            row = orm.get_one(DeviceRow, device_id, with_for_update=True)
+            if seen is not None and row.settings_version != seen:
+                raise Refused("edit_stale")
             row.settings = wanted.to_json()
             row.settings_version += 1
             publish(orm, device_topic(device_id), self._now())

@@ -6,7 +6,7 @@ import datetime
 from dataclasses import dataclass
 from typing import Callable, Iterable
 
-from sqlalchemy import Engine, or_, select, update
+from sqlalchemy import Engine, case, or_, select, update
 from sqlalchemy.orm import Session as Orm, aliased
 
 from service.care.feed import device_topic, person_topic, publish
@@ -117,9 +117,10 @@ class History:
         query = _INCIDENTS.where(IncidentRow.closed_at.is_(None), or_(
             IncidentRow.person_id.in_(visible),
             IncidentRow.person_id.in_(hidden) & (IncidentRow.kind == "help")))
+        urgency = case({kind: rank for rank, kind in enumerate(URGENCY)}, value=IncidentRow.kind)
         with transaction(self._engine) as orm:
-            found = [Incident(*row) for row in orm.execute(query.order_by(IncidentRow.updated_at.desc()).limit(SHOWN))]
-        return sorted(found, key=lambda i: URGENCY.index(i.kind))
+            rows = orm.execute(query.order_by(urgency, IncidentRow.updated_at.desc()).limit(SHOWN))
+            return [Incident(*row) for row in rows]
 
     def closed_incidents(self, people: Iterable[Person]) -> list[Incident]:
         """What was done, the last first."""

@@ -1,7 +1,7 @@
 """Keeping: how long records are kept, and a copy of them all in one file.
 
-A backup holds the hashes of passwords and, redacted, the words that were said: whoever has the file has
-these. It is written for its owner alone and needs the same care as the database.
+A backup holds the hashes of passwords, the secrets of second factors and, redacted, the words that were
+said: whoever has the file has these. It is written for its owner alone and needs the same care as the database.
 """
 
 from __future__ import annotations

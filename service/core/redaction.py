@@ -22,7 +22,7 @@ _CALLED = r"(?<!〔)(我叫|我名叫|名字叫|名字是|姓名是|姓名(?=[\s
 _WITH_SURNAME = re.compile(rf"{_CALLED}{_FAMILY}[\u4e00-\u9fff]{{1,2}}")
 """A given name may hold any character, so that the two behind a surname go, whatever they are."""
 _WITH_VERB = re.compile(rf"{_CALLED}[^{_STOP}〔]{{1,4}}")
-_AFTER_I_AM = re.compile(rf"(我是|我姓|这里是|本人是|本人)(){_FAMILY}(?:[^{_STOP}][\u4e00-\u9fff]?|"
+_AFTER_I_AM = re.compile(rf"(我是|我姓|这里是|本人是|本人)()(?:[老小]?{_FAMILY}|阿[\u4e00-\u9fff])(?:[^{_STOP}][\u4e00-\u9fff]?|"
                          rf"(?=[\u4e00-\u9fff])[{_STOP}][^{_STOP}])?")
 
 

@@ -9,12 +9,13 @@ from sqlalchemy import event
 
 from service.care.care import open_care
 from service.care.feed import Feed, device_topic, person_topic
-from service.care.history import LONGEST_NOTE, SILENT_AFTER
+from service.care.history import LONGEST_NOTE, SILENT_AFTER, SHOWN
 from service.core.redaction import NUMBER
 from service.errors import NotFound, Refused, StoreError
 from service.store.database import open_database, transaction
 from service.store.talks import TalkStore
 from service.talks import Talks
+from service.store.tables import IncidentRow
 from tests.meeting import code_of
 from tests.support import QUICK_HASHER, edition
 
@@ -87,6 +88,16 @@ def test_the_most_urgent_is_first_and_of_equals_the_last(home):
     assert home.seen(home.other) == [], "who has no role sees nothing"
     with pytest.raises(NotFound):
         home.history.incident(999)
+
+
+def test_a_call_for_help_is_on_the_list_however_much_else_is_newer(home):
+    home.calls_for_help()
+    later = home.now + 60 * SECOND
+    with transaction(home.engine) as orm:
+        orm.add_all(IncidentRow(person_id=home.person, device_id=home.device, kind="not_understood", node=f"n{n}",
+                                opened_at=later, updated_at=later) for n in range(SHOWN + 1))
+    found = home.seen()
+    assert len(found) == SHOWN and found[0].kind == "help"
 
 
 def test_who_takes_care_of_it_is_seen_by_the_others(home):

@@ -257,7 +257,9 @@ def test_while_nobody_may_look_nothing_is_kept_but_a_call_for_help_is_heard(home
 
 def test_whoever_says_so_takes_the_whole_talk_away_from_view(home):
     home.say("医保卡里的钱")
-    earlier, home.talk = home.talk, home.open()
+    earlier = home.talk
+    home.now += datetime.timedelta(hours=2)
+    beside, home.talk = home.open(), home.open()
     home.say("去大厅窗口查", "叫个人来帮我")
     reply = home.say("不要让别人看我的记录")
     assert reply.sentences[0] == "好，从现在起，别人看不到了。" and not home.device.watched
@@ -265,6 +267,7 @@ def test_whoever_says_so_takes_the_whole_talk_away_from_view(home):
     with pytest.raises(NotFound):
         home.care.history.talk(home.talk)
     assert [t.id for t in home.care.history.talks(home.person)] == [earlier]
+    assert home.rows(TalkRow, id=beside)[0].person_id is None, "another one that was going on, too"
     assert home.incidents() == [("help", "m1_counter", 1, 1)]
     home.say(NONSENSE)
     assert home.misses() == []

@@ -127,6 +127,8 @@ TABLE = {
     ("GET", "/panel/teach/check/<check_id>/state"): "LFFNNF",
     ("POST", "/panel/teach/check/<check_id>"): "LFFNNF",
     ("POST", "/panel/teach/taught/<int:publication_id>/undo"): "LFFNNF",
+    ("GET", "/panel/editors"): EDITS,
+    ("POST", "/panel/editors/<int:account_id>"): "LFFFFR",
     ("GET", "/panel/guide"): EDITS,
     ("GET", "/panel/guide/<node_id>"): EDITS,
     ("POST", "/panel/guide/<node_id>"): "LFFFFR",
@@ -172,7 +174,7 @@ def filled(rule: str, site: PanelSite, household) -> str:
     values = {"person_id": household.person, "device_id": household.device, "talk_id": household.talk,
               "incident_id": household.incident, "notice_id": household.notice,
               "invitation_id": household.invitation, "miss_id": household.miss, "token": household.link,
-              "member_id": site.seed.accounts["viewer"], "node_id": node, "size": "a4", "kind": "csv",
+              "member_id": site.seed.accounts["viewer"], "account_id": site.seed.accounts["editor"], "node_id": node, "size": "a4", "kind": "csv",
               "check_id": "no-such-check", "publication_id": 1, "fact_id": next(iter(site.talks.edition.guide.facts)),
               "address": "no/such/page"}
     return re.sub(r"<(?:\w+:)?(\w+)>", lambda match: str(values[match[1]]), rule)
@@ -590,7 +592,7 @@ def test_forged_numbers_are_not_found(site, number):
     client, before = site.client("owner"), site.rows()
     fields = {"role": "viewer", "name": "甲", "csrf_token": site.token(client)}
     for method, rule in TABLE:
-        if "<int:" in rule and "/guide" not in rule:
+        if "<int:" in rule and "/guide" not in rule and "/editors" not in rule:
             path = re.sub(r"<int:\w+>", str(number), rule)
             told(client.get(path) if method == "GET" else client.post(path, data=fields), "not_found", 404)
     assert site.rows() == before

@@ -151,6 +151,40 @@ def test_a_caregiver_pairs_watches_teaches_adjusts_and_edits(service, panel, ope
     assert kiosk.faults == [] and panel.faults == []
 
 
+def test_what_somebody_wants_to_be_heard_is_read_out_and_answered(service, panel, open_page):  # noqa: F811
+    kiosk = open_page(service.url)
+    kiosk.click("#start")
+    has(kiosk, 'body[data-node="root"]')
+    pair(panel, kiosk, "周奶奶")
+    is_accessible(panel)
+    # What is set from afar is there at once.
+    panel.check("#large_type")
+    submit(panel, "马上改")
+    has_at_once(kiosk, "html.large")
+    panel.fill("#text", "妈，今天降温，多穿一件。")
+    submit(panel, "让它念")
+    is_accessible(panel)
+    reads(kiosk, "妈，今天降温，多穿一件。")
+    has(kiosk, 'body[data-state="notice"]')
+    kiosk.keyboard.press("1")
+    reads(kiosk, "好，我告诉他您听了。")
+    panel.locator(".tag.heard").wait_for(timeout=AT_ONCE_MS)
+    # Two pages that adjust the same device: the second sees what the first did before it overwrites it.
+    panel.evaluate("document.querySelector('input[name=version]').value -= 1")
+    submit(panel, "马上改")
+    panel.locator(".message.fault", has_text="别人").wait_for()
+    panel.goto(f"{service.url}/panel/figures")
+    with panel.expect_download() as download:
+        panel.get_by_role("link", name="CSV").click()
+    assert download.value.path().read_text(encoding="utf-8-sig").splitlines()[1:]
+    panel.goto(f"{service.url}/panel/")
+    assert kiosk.faults == [] and panel.faults == []
+
+
+def has_at_once(page, selector: str) -> None:
+    page.wait_for_selector(selector, state="attached", timeout=AT_ONCE_MS)
+
+
 def test_every_page_is_accessible_and_fits_a_telephone(service, panel):
     panel.goto(f"{service.url}/panel/people")
     panel.fill("#name", "李爷爷")
@@ -160,6 +194,11 @@ def test_every_page_is_accessible_and_fits_a_telephone(service, panel):
                  "account", "account/totp", "done", "nothing"):
         panel.goto(f"{service.url}/panel/{path}")
         is_accessible(panel)
+    panel.set_viewport_size({"width": 1280, "height": 800})
+    for path in ("", "people", "guide/m1_counter", "figures", "editors"):
+        panel.goto(f"{service.url}/panel/{path}")
+        is_accessible(panel)
+    panel.set_viewport_size(PHONE)
     for address in (person, f"{person}/talks", f"{person}/remove", f"{service.url}/", f"{service.url}/family",
                     f"{service.url}/nodes/m1_counter"):
         panel.goto(address)

@@ -27,9 +27,10 @@ def add_pages(panel_pages: Blueprint, panel: Panel) -> None:
     def home():
         people = panel.people()
         incidents = history.open_incidents(people)
-        panel.looked((i.person_id for i in incidents), "attention")
+        faults = history.faults(people)
+        panel.looked((shown.person_id for shown in (*incidents, *faults)), "attention")
         roles = {p.id: p for p in people}
-        return render_template("panel/home.html", incidents=incidents, faults=history.faults(people), people=roles,
+        return render_template("panel/home.html", incidents=incidents, faults=faults, people=roles,
                                paused=[p for p in people if not p.visible], title=panel.title)
 
     @panel_pages.get("/done")

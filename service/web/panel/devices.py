@@ -16,7 +16,7 @@ from service.core.dialog import DETAILS, LOUDNESS_DB, PACE_CPM, WAIT_S
 from service.core.model import ROOT
 from service.core.redaction import plain
 from service.errors import BadRequest, Refused
-from service.web.panel.common import Form, Panel, account, done
+from service.web.panel.common import Form, Panel, account, done, number
 from service.web.panel.messages import message
 
 PACES = (_l("slowest"), _l("slower"), _l("usual"), _l("a little faster"), _l("faster"), _l("fastest"))
@@ -104,7 +104,7 @@ def add_pages(panel_pages: Blueprint, panel: Panel) -> None:
             wanted = Adjustment(**{**form.data, **clocks})
         except BadRequest:
             return _page(row, person, form, notice_form(), message("bad_request"), 400)
-        devices.adjust(device_id, wanted)
+        devices.adjust(device_id, wanted, number(request.form.get("version")))
         panel.note(person.id, "adjusted", row.name)
         return done(_("The device changes at once."), "panel.device", device_id=device_id)
 

@@ -77,6 +77,28 @@ def add_pages(panel_pages: Blueprint, panel: Panel) -> None:
         return render_template("panel/guide.html", nodes=tree(running),
                                due=len(_due(running.facts.values(), _today(panel))))
 
+    # --- who edits -----------------------------------------------------------------------------------------------
+
+    def fellows() -> list[int]:
+        """Everybody who looks after somebody whom the editor looks after."""
+        people_store = panel.care.people
+        return [m.account_id for p in panel.people() for m in people_store.members(p.id)]
+
+    @panel_pages.get("/editors")
+    def editors():
+        must_edit()
+        return render_template("panel/editors.html", editors=panel.care.accounts.editors([account().id, *fellows()]))
+
+    @panel_pages.post("/editors/<int:account_id>")
+    def editor_role(account_id: int):
+        must_edit()
+        if account_id not in {account().id, *fellows()}:
+            raise NotFound("no such account")
+        edits = request.form.get("edits") == "yes"
+        panel.care.accounts.let_edit(account_id, edits)
+        panel.note(None, "editor", "yes" if edits else "no")
+        return done(_("Changed."), "panel.guide" if not edits and account_id == account().id else "panel.editors")
+
     # --- a node ------------------------------------------------------------------------------------------------
 
     @panel_pages.get("/guide/<node_id>")

@@ -17,6 +17,7 @@ BY_CODE = {
     "invitation_expired": _l("This invitation is too old. Ask for a new one."),
     "invitation_used": _l("This invitation was used already. Ask for a new one."),
     "invitation_wrong": _l("This invitation does not exist, or was taken back."),
+    "last_editor": _l("Somebody has to be able to edit the guide. Let somebody else do it first."),
     "last_owner": _l("Somebody has to stay the owner. Make somebody else the owner first."),
     "login_wrong": _l("The name or the password is not right."),
     "name_number": _l("Please use a name or nickname, never a number of an identity card or a telephone."),

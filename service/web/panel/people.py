@@ -27,6 +27,7 @@ ACTIONS = {
     "device_renamed": _l("renamed a device"), "fact": _l("changed a fact"), "guide": _l("changed the guide"),
     "invitation_revoked": _l("took an invitation back"), "invited": _l("invited somebody"),
     "left": _l("looks after somebody no longer"), "node": _l("changed the guide"),
+    "editor": _l("changed who edits the guide"),
     "notice": _l("had something read out"), "notice_cancelled": _l("cancelled something to be read out"),
     "paired": _l("paired a device"), "password": _l("changed the password"), "person_added": _l("added somebody"),
     "person_removed": _l("deleted somebody"), "private": _l("paused sharing"),

@@ -19,6 +19,8 @@ const GRACE_MS = 3000;
 const STILL = ['paused', 'waiting'];
 /** On a device for everybody the talk of whoever went away is over after this. */
 const LEFT_MS = 60_000;
+/** Who asked to wait may be looking for a paper. */
+const LEFT_PAUSED_MS = 300_000;
 const WHILE_BUSY_MS = 100;
 /** What nobody wished for in so many words is not kept while another turn is on its way. */
 const BY_ITSELF = ['silence', 'rejoin'];
@@ -301,6 +303,11 @@ export class Conversation {
   }
 
   #keepForLater(input) {
+    if (input.event === 'notice') {
+      // A key came first; what is to be read out waits until it is answered.
+      this.#notice = input.delivery;
+      return;
+    }
     // Pressed once more because nothing seemed to happen: that is not a second wish.
     const again = input.key === this.#busy.key && input.event === this.#busy.event;
     if (!again && !BY_ITSELF.includes(input.event)) this.#next = input;
@@ -332,7 +339,9 @@ export class Conversation {
     // A device for everybody remembers nothing of anybody.
     memory.likes.set(this.#device.shared ? {} : reply.likes);
     this.#left.stop();
-    if (this.#device.shared && reply.state === 'waiting') this.#left.start(LEFT_MS, () => this.#leave());
+    if (this.#device.shared && STILL.includes(reply.state)) {
+      this.#left.start(reply.state === 'paused' ? LEFT_PAUSED_MS : LEFT_MS, () => this.#leave());
+    }
     if (superseded) this.hush();
     else if (reply.sentences.length) this.#speak(reply);
     // A reply that says nothing does not cut off what is being said.

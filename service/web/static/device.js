@@ -105,6 +105,8 @@ export class Device {
     clearInterval(this.timer);
     this.#state = null;
     memory.device.set(false);
+    // Nobody sets this page from afar any more: it is an ordinary one again.
+    this.#events.set({ paired: false, shared: false, keys_only: false, loudness_db: 0 }, true);
     if (wasPaired) this.#events.joined(false);
   }
 }

@@ -1,6 +1,7 @@
 /** The panel's pages show what changes while they are open. */
 
 const PART = 'live';
+const RENEW_EVERY_MS = 60_000;
 
 /** Puts the newest state of this page in place, unless somebody is just writing there. */
 async function renew() {
@@ -23,5 +24,7 @@ if (document.body.dataset.live !== undefined) {
   events.addEventListener('changed', renew);
   // What changed while the stream was away was told to nobody.
   events.addEventListener('open', renew);
+  // That nothing was heard of a device is no event.
+  setInterval(renew, RENEW_EVERY_MS);
   document.addEventListener('visibilitychange', () => { if (!document.hidden) renew(); });
 }
