@@ -20,11 +20,13 @@ from service.app import create_app
 from service.core.dialog import HINT_AFTER_S
 from service.errors import StoreError, VoiceError
 from service.settings import Settings
-from service.speech.audio import RATE_HZ, read_pcm
+from service.speech.audio import RATE_HZ, duration_s, read_pcm
+from service.speech.sound import chime
 from service.speech.speaker import Piece
 from service.speech.voice import Speech
+from service.store.database import transaction
 from service.talks import Speaking
-from service.terminal.events import (DeviceLost, Failed, Inbox, LOUDSPEAKER, MICROPHONE, Nothing,
+from service.terminal.events import (DeviceLost, DeviceState, Failed, Inbox, LOUDSPEAKER, MICROPHONE, Nothing,
                                      SpeechHeard, Thinking, Turn)
 from service.terminal.hearer import BACKLOG_S, Backlog, Hearer
 from service.terminal.keyboard import (ESC, Debounce, Key, KeyParser, Leave, LineParser, Text, Toggle,
@@ -207,6 +209,28 @@ def test_pauses_grow_with_slowness(service):
         return following - at - length
     assert pause_s("7", "7") == pytest.approx(PAUSE_S * 180 / 140)
     assert pause_s() == pytest.approx(PAUSE_S)
+
+
+def test_what_somebody_wants_to_be_heard_is_chimed_read_out_and_answered(service, tmp_path):
+    care = service.care
+    device = care.devices.by_token(care.devices.register())
+    with transaction(care.engine) as orm:
+        owner = care.accounts.create(orm, "小芳", "correct horse").id
+    person = care.people.create(owner, "妈妈", False)
+    care.devices.pair(care.devices.new_code(device.id), person, "客厅")
+    care.notices.plan(device.id, owner, None, "今天多穿一件。", None, "once")
+    care.notices.come_due()
+    device, notice = care.devices.get(device.id), care.notices.waiting(device.id)
+    hearer = SimpleNamespace(talk_id=None, speaking=None, forget=lambda: None)
+    room = Room(service, hearer=hearer)
+    room.terminal._device = lambda: device
+    deaf = replace(device, adjustment=replace(device.adjustment, keys_only=True))
+    room.until(240, (1, DeviceState(device, notice)), (150, Key("1")), (200, DeviceState(deaf, None)))
+    chimes = [when for when, length, _ in room.player.played if length == pytest.approx(duration_s(chime()))]
+    greeted = room.when("直接说也行")
+    assert len(chimes) == 1 and greeted < chimes[0] < room.when("今天多穿一件。"), "nobody is interrupted"
+    assert care.notices.of_device(device.id)[0].state == "heard"
+    assert hearer.talk_id is None, "keys only: nothing that is heard makes a turn"
 
 
 def hum(length_s: float, marks: tuple = ()) -> Speech:

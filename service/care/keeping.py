@@ -32,7 +32,7 @@ from service.care.feed import device_topic, person_topic
 from service.errors import Refused, StoreError
 from service.store.database import newest_revision, take_your_time, transaction
 from service.store.tables import (AccountRow, AuditRow, Base, ChangeRow, CountRow, DeliveryRow, DeviceRow, IncidentRow,
-                                  InvitationRow, MetaRow, MissRow, PersonRow, TalkRow, TurnRow, UtcTime)
+                                  InvitationRow, MetaRow, MissRow, NoticeRow, PersonRow, TalkRow, TurnRow, UtcTime)
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +90,10 @@ def clean(engine: Engine, days: Mapping[str, int], now: datetime.datetime) -> di
             "incidents": _clean(engine, IncidentRow, IncidentRow.closed_at < before["incidents"]),
             "misses": _clean(engine, MissRow, MissRow.last_at < before["misses"]),
             "deliveries": _clean(engine, DeliveryRow, DeliveryRow.due_at < before["deliveries"]),
+            # The words of a message go with its last reading.
+            "notices": _clean(engine, NoticeRow, NoticeRow.next_at.is_(None),
+                              NoticeRow.first_at < before["deliveries"],
+                              ~exists().where(DeliveryRow.notice_id == NoticeRow.id)),
             "audit": _clean(engine, AuditRow, AuditRow.at < before["audit"]),
             # Days of counts are local ones.
             "counts": _clean(engine, CountRow, CountRow.day < before["counts"].astimezone().date()),

@@ -77,6 +77,8 @@ class Terminal:
         self._device = device
         self._paired: bool | None = None
         """True if somebody cares for this machine; None until it is known."""
+        self._keys_only = False
+        """True while those who care want nothing to be heard here."""
         self._notice: int | None = None
         """What is to be read out as soon as nobody speaks."""
         self._last_notice: int | None = None
@@ -145,6 +147,7 @@ class Terminal:
             case DeviceLost(device, reason):
                 self._lost(device, reason)
             case DeviceState(device, notice):
+                self._listen(not (device.paired and device.adjustment.keys_only))
                 self._cared_for(device.paired, notice)
             case Chimed(notice):
                 self._turn(partial(self._talks.notice, delivery=notice))
@@ -159,7 +162,7 @@ class Terminal:
         view = self._talks.open(**likes, device=self._device())
         self._view = None
         if self._hearer:
-            self._hearer.talk_id = view.talk_id
+            self._hearer.talk_id = None if self._keys_only else view.talk_id
         self._take(view)
 
     def _leave(self) -> None:
@@ -342,7 +345,8 @@ class Terminal:
         self._spoken = None
         self._hush()
         still = self._view.reply.state in STILL
-        self._screen.lamp("paused" if still else "listening" if self._hearer else "keys")
+        hears = self._hearer and not self._keys_only
+        self._screen.lamp("paused" if still else "listening" if hears else "keys")
         self._await_listener(reading_s)
 
     def _await_listener(self, extra_s: float = 0.0) -> None:
@@ -366,6 +370,12 @@ class Terminal:
     def able(self) -> tuple[bool, bool]:
         """(something can be heard here, something can be said)."""
         return self._hearer is not None, self._player is not None
+
+    def _listen(self, listens: bool) -> None:
+        """Make turns of what is heard, or of keys alone."""
+        self._keys_only = not listens
+        if self._hearer:
+            self._hearer.talk_id = self._view.talk_id if listens else None
 
     def _cared_for(self, paired: bool, notice: int | None) -> None:
         if self._paired not in (None, paired):

@@ -162,6 +162,16 @@ def test_deliveries_audit_and_counts_go_after_one_two_and_five_years(engine: Eng
     assert left(engine, NoticeRow.id) == {notice}
 
 
+def test_a_message_goes_with_its_last_reading_and_one_that_comes_again_stays(engine: Engine):
+    _, _, device = care(engine)
+    old, again, young = add(engine, *(
+        NoticeRow(device_id=device, created_at=at, first_at=at, text="吃药", next_at=next_at)
+        for at, next_at in ((ago(400), None), (ago(400), ago(-1)), (ago(10), None))))
+    add(engine, DeliveryRow(notice_id=old, due_at=ago(400)))
+    assert clean(engine, {}, NOW)["notices"] == 1
+    assert left(engine, NoticeRow.id) == {again, young}
+
+
 def test_invitations_go_30_days_after_they_were_used_or_expired(engine: Engine):
     _, person, _ = care(engine)
 
