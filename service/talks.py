@@ -231,8 +231,10 @@ class Talks:
         pace_cpm, voice = reply["pace_cpm"], reply.get("voice", "")
         talk = self._store.find(talk_id)
         device = self._device(talk)
+        if device is None:
+            return pace_cpm, voice
         before = Session.from_json(talk.session)
-        if device is None or device.version == before.adjusted:
+        if device.version == before.adjusted:
             return pace_cpm, voice
         after = self._at(device, before)
         slower = pace_cpm / reply.get("own_pace_cpm", pace_cpm)

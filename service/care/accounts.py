@@ -15,6 +15,7 @@ import pyotp
 from sqlalchemy import Engine, delete, func, or_, select, update
 from sqlalchemy.orm import Session as Orm
 
+from service.care.names import usable
 from service.care.secrets import Secrets
 from service.core.redaction import plain
 from service.errors import Refused
@@ -24,7 +25,6 @@ from service.store.tables import AccountRow, MetaRow
 SHORTEST_PASSWORD = 8
 """Characters (NIST SP 800-63B, 5.1.1.2)."""
 LONGEST_PASSWORD = 256
-LONGEST_NAME = 40
 LANGUAGES = ("zh", "en")
 OWNER_CODE = "owner_code"
 ISSUER = "衡阳社保语音指南"
@@ -83,9 +83,7 @@ class Accounts:
 
     def create(self, orm: Orm, name: str, password: str, edits_guide: bool = False, language: str = "zh") -> Account:
         """A new account within a transaction. Refused: the name is taken or no name, the password is too weak."""
-        name = plain(name)
-        if not 0 < len(name) <= LONGEST_NAME:
-            raise Refused("name_unusable")
+        name = usable(name)
         _check_password(password)
         if orm.scalar(select(AccountRow.id).filter_by(name=name)):
             raise Refused("name_taken")

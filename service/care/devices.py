@@ -15,9 +15,9 @@ from sqlalchemy.orm import Session as Orm
 
 from service.care.adjusting import Adjustment
 from service.care.feed import device_topic, person_topic, publish
+from service.care.names import usable
 from service.care.secrets import Secrets
 from service.core.dialog import Session
-from service.core.redaction import plain
 from service.errors import NotFound, Refused
 from service.store.database import transaction
 from service.store.tables import DeviceRow, PersonRow
@@ -25,7 +25,6 @@ from service.store.tables import DeviceRow, PersonRow
 CODE_LASTS = datetime.timedelta(minutes=10)
 SEEN_EVERY = datetime.timedelta(seconds=30)
 """That a device is there is not written more often than this."""
-LONGEST_NAME = 40
 CODE_ATTEMPTS = 20
 """Codes that are tried until one is free: there are a million."""
 
@@ -143,7 +142,7 @@ class Devices:
 
         Refused: the code is wrong, was used, or is too old; the name cannot be used. A code works once.
         """
-        now, name = self._now(), _name(name)
+        now, name = self._now(), usable(name)
         with transaction(self._engine) as orm:
             row = orm.scalar(select(DeviceRow).filter_by(code_hash=self._secrets.hashed(code.strip())))
             if row is None or row.revoked_at or row.person_id is not None:
@@ -189,7 +188,7 @@ class Devices:
     def rename(self, device_id: int, name: str) -> None:
         """Call it something else."""
         with transaction(self._engine) as orm:
-            orm.get_one(DeviceRow, device_id).name = _name(name)
+            orm.get_one(DeviceRow, device_id).name = usable(name)
 
     def revoke(self, device_id: int) -> None:
         """Cut it off: its token counts no more."""
@@ -212,10 +211,3 @@ class Devices:
         device_id, name, person_id, settings, version, person, shared, paused = row
         return Device(device_id, name, person_id, person or "", bool(shared), paused is None,
                       Adjustment.from_json(settings), version)
-
-
-def _name(name: str) -> str:
-    name = plain(name)
-    if not 0 < len(name) <= LONGEST_NAME:
-        raise Refused("name_unusable")
-    return name

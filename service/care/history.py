@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session as Orm, aliased
 
 from service.care.feed import device_topic, person_topic, publish
 from service.care.people import Person
+from service.core.attention import KINDS
 from service.core.redaction import redacted
 from service.errors import NotFound, Refused
 from service.store.database import transaction
@@ -21,7 +22,6 @@ SILENT_AFTER = datetime.timedelta(hours=1)
 SHOWN = 100
 """Incidents, talks or devices of one page at most."""
 LONGEST_NOTE = 200
-URGENCY = ("help", "gave_up", "stuck", "not_understood")
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class History:
         query = _INCIDENTS.where(IncidentRow.closed_at.is_(None), or_(
             IncidentRow.person_id.in_(visible),
             IncidentRow.person_id.in_(hidden) & (IncidentRow.kind == "help")))
-        urgency = case({kind: rank for rank, kind in enumerate(URGENCY)}, value=IncidentRow.kind)
+        urgency = case({kind: rank for rank, kind in enumerate(KINDS)}, value=IncidentRow.kind)
         with transaction(self._engine) as orm:
             rows = orm.execute(query.order_by(urgency, IncidentRow.updated_at.desc()).limit(SHOWN))
             return [Incident(*row) for row in rows]

@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session as Orm
 
 from service.care.accounts import Account, Accounts
 from service.care.feed import device_topic, person_topic, publish
+from service.care.names import usable
 from service.care.secrets import Secrets
-from service.core.redaction import NUMBER, plain, redacted
+from service.core.redaction import NUMBER, redacted
 from service.errors import Forbidden, NotFound, Refused
 from service.store.database import transaction
 from service.store.tables import AccountRow, DeviceRow, InvitationRow, PersonRow, RoleRow, TalkRow
@@ -29,7 +30,6 @@ RIGHTS = {
 """Role to rights: to look; to adjust, have read out, call back and teach; to pair, invite and remove."""
 ROLES = tuple(RIGHTS)
 INVITATION_LASTS = datetime.timedelta(days=3)
-LONGEST_NAME = 40
 
 
 @dataclass(frozen=True)
@@ -217,9 +217,7 @@ _PEOPLE = (select(PersonRow.id, PersonRow.name, PersonRow.shared, PersonRow.shar
 
 
 def _name(name: str) -> str:
-    name = plain(name)
-    if not 0 < len(name) <= LONGEST_NAME:
-        raise Refused("name_unusable")
+    name = usable(name)
     if NUMBER in redacted(name):
         # No number of an identity card or a telephone becomes somebody's name.
         raise Refused("name_number")

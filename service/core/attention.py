@@ -12,6 +12,7 @@ STALLED = 3
 MISSED = 2
 """So many requests in a row that were not understood need somebody."""
 KINDS = ("help", "gave_up", "stuck", "not_understood")
+"""The most urgent first."""
 
 
 @dataclass(frozen=True)

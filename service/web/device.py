@@ -5,8 +5,6 @@ A device knows itself by a cookie that no script can read and no other site can 
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from flask import Blueprint, Request, Response, jsonify, request
 from flask_limiter import Limiter
 
@@ -14,6 +12,7 @@ from service.care.care import Care
 from service.care.devices import Device, DeviceGone
 from service.errors import Forbidden
 from service.web.body import json_body, validator
+from service.web.origin import same_origin
 
 PREFIX = "/api/v1/device"
 COOKIE = "device"
@@ -49,8 +48,7 @@ def create_device(care: Care, limiter: Limiter) -> Blueprint:
     @api.before_request
     def guard() -> None:
         # Another site's form could otherwise give this browser the cookie of a new device, which is not paired.
-        origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != request.host:
+        if not same_origin(request.headers.get("Origin"), request.host):
             raise Forbidden("not from a page of this service")
 
     @api.post("")

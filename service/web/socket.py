@@ -19,6 +19,7 @@ from service.speech.ear import Heard, SpeechBegan
 from service.speech.recognizer import Hearing
 from service.talks import Speaking, Talks, new_id
 from service.web.api import PREFIX, error_json, reply_json
+from service.web.origin import same_origin
 
 log = logging.getLogger(__name__)
 PATH = f"{PREFIX}/listen"
@@ -57,8 +58,7 @@ class ListenSocket:
 def _same_origin(scope) -> bool:
     """True if the page that opens the socket is ours, or it is no browser at all."""
     headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    origin = headers.get(b"origin")
-    return origin is None or urllib.parse.urlsplit(origin).netloc == headers.get(b"host")
+    return same_origin(headers.get(b"origin"), headers.get(b"host"))
 
 
 class _Connection:

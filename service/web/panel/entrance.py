@@ -13,7 +13,8 @@ from flask_babel import lazy_gettext as _l
 from wtforms import PasswordField
 from wtforms.validators import InputRequired, Length
 
-from service.care.accounts import LANGUAGES, LONGEST_NAME, LONGEST_PASSWORD
+from service.care.accounts import LANGUAGES, LONGEST_PASSWORD
+from service.care.names import LONGEST_NAME
 from service.core.redaction import plain
 from service.errors import BadRequest, Refused
 from service.web.panel.common import Form, Panel, User, account, back, done, text_field

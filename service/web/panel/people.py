@@ -9,7 +9,8 @@ from wtforms import RadioField
 from wtforms.validators import InputRequired
 
 from service.care.audit import LOOKED
-from service.care.people import LONGEST_NAME, ROLES
+from service.care.names import LONGEST_NAME
+from service.care.people import ROLES
 from service.core.redaction import plain
 from service.errors import Refused
 from service.web.panel.common import Form, Panel, account, done, number, text_field
