@@ -161,12 +161,12 @@ def _joins(speaker: Speaker, guide: Guide, recognizer: Recognizer, voice: Voice)
 
 
 def _joined(speaker: Speaker, voice: Voice, text: str) -> Speech:
-    from service.speech.voices import joined
+    from service.speech.voices import Span, joined
     parts = []
     for clause in clauses(text):
         speech = speaker.voices.recorded(clause, "", "pack") or voice.synthesize(clause, USUAL_CPM)
         parts.append((*speech.samples(), speech.marks))
-    return joined(parts, [len(clause) for clause in clauses(text)])
+    return joined(parts, [Span(len(clause), tight=False) for clause in clauses(text)])
 
 
 def memory_mb(pid: int) -> float:

@@ -49,20 +49,23 @@ class Listening:
         """An ear for one live stream; ModelError without a speech model."""
         return Stream(self, self._library)
 
-    def once(self, samples: np.ndarray) -> Listened:
-        """Hear a whole recording: int16 samples at 16 kHz. ModelError without a speech model."""
-        ear = self.ear(WHOLE)
+    def once(self, samples: np.ndarray, expects: str = "") -> Listened:
+        """Hear a whole recording: int16 samples at 16 kHz. ModelError without a speech model.
+
+        ``expects``: the type of a calculator's question that is open; see ``Talks.expects``.
+        """
+        ear = self.ear(WHOLE, expects)
         for start in range(0, len(samples), CHUNK_SAMPLES):
             list(ear.feed(samples[start:start + CHUNK_SAMPLES].tobytes()))
         ended = time.perf_counter()
         hearing = ear.flush()
         return Listened(hearing, len(samples) / 16_000, time.perf_counter() - ended)
 
-    def ear(self, settings: EndpointSettings = EndpointSettings()) -> Ear:
-        """An ear with the grammar of now."""
+    def ear(self, settings: EndpointSettings = EndpointSettings(), expects: str = "") -> Ear:
+        """An ear with the grammar of now; ``expects`` as for ``once``."""
         if self._recognizer is None:
             raise ModelError("there is no speech model: run `python -m service models install`")
-        decoders = self._recognizer.decoders(self._library.edition.grammar, self._which)
+        decoders = self._recognizer.decoders(self._library.edition.grammar_for(expects), self._which)
         return Ear(decoders, self._is_complete, settings)
 
     def _is_complete(self, closed: str, opened: str) -> bool:
@@ -70,15 +73,15 @@ class Listening:
 
 
 class Stream:
-    """One microphone's ear, which follows edits of the guide. Not thread-safe."""
+    """One microphone's ear, which follows edits of the guide and the questions of its calculators. Not thread-safe."""
 
     def __init__(self, listening: Listening, library: Library):
         self._library, self._grammar = library, library.edition.grammar
         self._ear = listening.ear()
 
-    def feed(self, pcm: bytes) -> Iterator[SpeechBegan | Heard]:
-        """Take 16 kHz 16 bit mono PCM; give what happened in it, in order."""
-        grammar = self._library.edition.grammar
+    def feed(self, pcm: bytes, expects: str = "") -> Iterator[SpeechBegan | Heard]:
+        """Take 16 kHz 16 bit mono PCM; give what happened in it, in order. ``expects`` as for ``Listening.once``."""
+        grammar = self._library.edition.grammar_for(expects)
         if grammar is not self._grammar and not self._ear.in_speech:
             self._grammar = grammar
             self._ear.use_grammar(grammar)

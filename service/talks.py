@@ -15,20 +15,21 @@ import logging
 import threading
 import time
 import uuid
-from dataclasses import dataclass
-from typing import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Callable, Iterator, Mapping
 
 from service.care.care import Care
 from service.care.devices import Device
 from service.care.recording import kept
 from service.content.live import LiveGuide
-from service.core import attention, barge_in, dialog
+from service.core import attention, barge_in, dialog, form
 from service.core.classifier import Classifier
-from service.core.dialog import (Ask, Fault, Key, Match, NoInput, NoMatch, Notice, Outcome, Rejoin, Reply,
+from service.core.dialog import (Ask, Fault, Fill, Key, Match, NoInput, NoMatch, Notice, Outcome, Rejoin, Reply,
                                  Session, Start, Told, Voice)
-from service.core.grammar import compile_grammar
+from service.core.grammar import compile_grammar, compile_numbers
 from service.core.model import Guide
 from service.core.understanding import Expectation, Understanding
+from service.discretion import Discretion
 from service.errors import GuideError, NotFound, Refused
 from service.speech.recognizer import Hearing, Recognizer
 from service.speech.speaker import Piece, Speaker
@@ -40,6 +41,8 @@ ATTEMPTS = 5
 """How often a turn is repeated when another process was quicker with the same talk."""
 UNSURE = 0.6
 """Confidence below which a single syllable counts as noise."""
+HIDDEN = "〔不记〕"
+"""Stored in place of a sentence that says something about the listener."""
 LONGEST_TEXT = 2_000
 """Characters of a typed request that are looked at."""
 
@@ -52,8 +55,14 @@ class Edition:
     understanding: Understanding
     grammar: tuple[str, ...]
     """Entries for the closed decoder; empty without a recogniser."""
+    answers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The same while a calculator asks, by type of the question; see ``form.TYPES``."""
 
-    def hear(self, hearing: Hearing, expect: Expectation = Expectation()) -> Match | Ask | NoMatch:
+    def grammar_for(self, kind: str) -> tuple[str, ...]:
+        """Entries for the closed decoder while a question of a type is open; "" for none."""
+        return self.answers.get(kind, self.grammar)
+
+    def hear(self, hearing: Hearing, expect: Expectation = Expectation()) -> Match | Ask | Fill | NoMatch:
         """What an utterance means to somebody who is at ``expect``."""
         closed, opened = hearing.grammar, hearing.open
         return self.understanding.hear(closed.text, opened.text, closed.confidence, opened.confidence, expect)
@@ -91,10 +100,18 @@ class Library:
 
     def _renew(self, guide: Guide) -> None:
         understanding = Understanding(guide, self._classifier(guide))
-        recognizer, grammar = self._recognizer(), ()
-        if recognizer:
-            grammar = compile_grammar(understanding.phrases(), recognizer.knows)
-        self.edition = Edition(guide, understanding, grammar)
+        recognizer = self._recognizer()
+        if recognizer is None:
+            self.edition = Edition(guide, understanding, ())
+            return
+        grammar = compile_grammar(understanding.phrases(), recognizer.knows)
+        answers = {kind: _answer_grammar(understanding, kind, recognizer.knows) for kind in form.TYPES}
+        self.edition = Edition(guide, understanding, grammar, answers)
+
+
+def _answer_grammar(understanding: Understanding, kind: str, knows: Callable[[str], bool]) -> tuple[str, ...]:
+    phrases, numbers = understanding.answers(kind)
+    return *compile_numbers(numbers, knows), *compile_grammar(phrases, knows)
 
 
 def utc_now() -> datetime.datetime:
@@ -110,6 +127,7 @@ class Talks:
         """Without ``care`` there are no paired devices."""
         self._library, self._store, self._speaker, self._now = library, store, speaker, now
         self.care = care
+        self._discretion = Discretion()
         self._locks: dict[str, list] = collections.defaultdict(lambda: [threading.Lock(), 0])
         self._locks_lock = threading.Lock()
 
@@ -140,6 +158,7 @@ class Talks:
 
     def end(self, talk_id: str) -> None:
         """Close a talk for good."""
+        self._discretion.forget(talk_id)
         self._store.end(talk_id, self._now())
 
     # --- turns ---------------------------------------------------------------------------------
@@ -170,14 +189,14 @@ class Talks:
         """A request was typed."""
         understanding, text = self.edition.understanding, text[:LONGEST_TEXT]
         return self._advance(talk_id, turn_id, "text",
-                             lambda s: understanding.interpret(text, _expectation(s)), speaking, text)
+                             lambda s: understanding.interpret(text, self._expected(s)), speaking, text)
 
     def hear(self, talk_id: str, turn_id: str, hearing: Hearing) -> View | None:
         """An utterance was heard. None if it was nothing: no turn is made of noise."""
         if is_nothing(hearing):
             return None
         edition, heard = self.edition, hearing.open.text or hearing.grammar.text
-        return self._advance(talk_id, turn_id, "voice", lambda s: edition.hear(hearing, _expectation(s)), said=heard)
+        return self._advance(talk_id, turn_id, "voice", lambda s: edition.hear(hearing, self._expected(s)), said=heard)
 
     def interrupt(self, talk_id: str, turn_id: str, hearing: Hearing, speaking: Speaking) -> View | None:
         """An utterance was heard while the guide spoke. None if it is no interruption."""
@@ -188,6 +207,14 @@ class Talks:
         if not barge_in.interrupts(outcome, heard, text):
             return None
         return self._advance(talk_id, turn_id, "voice", lambda _: outcome, speaking, heard)
+
+    def expects(self, talk_id: str) -> str:
+        """The type of a calculator's open question in a talk, for whoever hears the answer; "" if none is open."""
+        filling = self._discretion.session(talk_id, self._now()).get("form")
+        if filling is None or filling.stage == form.TOLD:
+            return ""
+        asked = self.edition.guide.forms.fields.get(filling.field)
+        return asked.type if asked else form.CHOICE
 
     def silence(self, talk_id: str, turn_id: str) -> View:
         """Nothing was said or pressed for as long as the last reply allowed."""
@@ -243,9 +270,14 @@ class Talks:
     def _sentence(self, talk_id: str, turn_id: str, index: int) -> tuple[str, dict]:
         """(text, the answer that it belongs to)."""
         turn = self._store.turn(talk_id, turn_id)
-        if turn is None or not 0 <= index < len(turn.reply["sentences"]):
+        reply = turn and self._in_full(turn)
+        if reply is None or not 0 <= index < len(reply["sentences"]):
             raise NotFound("no such sentence")
-        return turn.reply["sentences"][index], turn.reply
+        return reply["sentences"][index], reply
+
+    def _in_full(self, turn: Turn) -> dict:
+        """A reply as it was given; as it is stored, if the rest is forgotten."""
+        return self._discretion.reply(turn.talk_id, turn.id, self._now()) or turn.reply
 
     # --- how -----------------------------------------------------------------------------------
 
@@ -266,18 +298,21 @@ class Talks:
     def _cut(self, talk_id: str, speaking: Speaking | None) -> tuple[str, ...]:
         """The sentences that were not told to their end. What is unknown costs nobody their turn."""
         turn = speaking and self._store.turn(talk_id, speaking.turn_id)
-        return tuple(turn.reply["sentences"][max(0, speaking.sentence):]) if turn else ()
+        return tuple(self._in_full(turn)["sentences"][max(0, speaking.sentence):]) if turn else ()
 
     def _once(self, talk: Talk, turn_id: str, source: str, outcome_of: Callable[[Session], Outcome],
               cut: tuple[str, ...], began: float, said: str | None) -> View:
         device, guide = self._device(talk), self.edition.guide
-        before = self._at(device, Session.from_json(talk.session))
+        before = dataclasses.replace(self._at(device, Session.from_json(talk.session)),
+                                     **self._discretion.session(talk.id, self._now()))
         outcome = self._resolved(outcome_of(before), before, device, talk.id)
         session, reply = dialog.advance(guide, before, outcome, self._today(), cut)
         session = attention.watched(before, outcome, session)
         turn = self._turn(talk.id, turn_id, talk.turns + 1, source, outcome, session, reply, began,
                           *kept(device, said, before, outcome))
         self._store.commit(session.to_json(), turn, self._also(device, turn, before, outcome, session))
+        self._discretion.keep(talk.id, turn_id, session.discreet, dataclasses.asdict(reply) if reply.private else None,
+                              self._now())
         log.info("turn %d by %s: %s -> %s in %.0f ms", turn.number, source, turn.outcome, turn.node,
                  turn.took_ms)
         return self._answered(turn, reply)
@@ -308,14 +343,17 @@ class Talks:
               reply: Reply, began: float, said: str | None = None, meaning: str | None = None) -> Turn:
         took_ms = (time.perf_counter() - began) * 1000
         return Turn(talk_id, turn_id, number, source, OUTCOMES[type(outcome)], session.node,
-                    self._now(), took_ms, dataclasses.asdict(reply), said, meaning)
+                    self._now(), took_ms, dataclasses.asdict(storable(reply)), said, meaning)
 
     def _answered(self, turn: Turn, reply: Reply) -> View:
         self._speaker.prepare(reply.sentences, reply.pace_cpm, reply.voice)
         return View(turn.talk_id, turn.id, turn.number, reply)
 
     def _stored(self, turn: Turn) -> View:
-        return View(turn.talk_id, turn.id, turn.number, _reply_from_json(turn.reply))
+        return View(turn.talk_id, turn.id, turn.number, _reply_from_json(self._in_full(turn)))
+
+    def _expected(self, session: Session) -> Expectation:
+        return Expectation.of(session, self._today())
 
     def _today(self) -> datetime.date:
         return self._now().astimezone().date()
@@ -336,7 +374,14 @@ class Talks:
                     del self._locks[talk_id]
 
 
-OUTCOMES = {Start: "start", Voice: "voice", Rejoin: "rejoin", Key: "key", Match: "match", Ask: "ask",
+def storable(reply: Reply) -> Reply:
+    """The reply without what it says about the listener."""
+    if not reply.private:
+        return reply
+    return dataclasses.replace(reply, sentences=(HIDDEN,) * len(reply.sentences), shown=(), choices=(), entry=None)
+
+
+OUTCOMES = {Fill: "fill", Start: "start", Voice: "voice", Rejoin: "rejoin", Key: "key", Match: "match", Ask: "ask",
             NoMatch: "no_match", NoInput: "no_input", Fault: "fault", Told: "told", Notice: "notice"}
 """Kind of outcome as it is kept."""
 
@@ -351,10 +396,6 @@ def is_nothing(hearing: Hearing) -> bool:
     opened, closed = hearing.open, hearing.grammar
     unsure = max(opened.confidence, closed.confidence) < UNSURE
     return not (opened.text or closed.text) or len(opened.text) <= 1 and unsure
-
-
-def _expectation(session: Session) -> Expectation:
-    return Expectation(node=session.node, asked=session.asked)
 
 
 def _reply_from_json(data: dict) -> Reply:

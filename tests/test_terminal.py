@@ -546,7 +546,7 @@ def test_microphone_that_sends_nothing_is_gone(service):
 def test_error_while_hearing_is_told_and_hearing_goes_on(ears):
     stream = ears.hearer._stream
 
-    def broken(pcm):
+    def broken(*_):
         ears.hearer._stream = stream
         raise ZeroDivisionError
 

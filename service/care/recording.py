@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session as Orm
 from service.care.devices import Device
 from service.care.feed import person_topic, publish
 from service.core import attention
-from service.core.dialog import Ask, Match, NoMatch, Outcome, Session, Start, Told
+from service.core.dialog import Ask, Fill, Match, NoMatch, Outcome, Session, Start, Told
 from service.core.model import Guide
 from service.core.redaction import redacted
 from service.store.tables import CountRow, DeliveryRow, IncidentRow, MissRow, TurnRow
@@ -38,7 +38,7 @@ def kept(device: Device | None, said: str | None, before: Session,
          outcome: Outcome) -> tuple[str | None, str | None]:
     """(what may be kept of what was said, what was understood): nothing without a device whose person
     lets others look, nothing of what others say while the listener rests."""
-    private = isinstance(outcome, Told) and outcome.prompt == "private_done"
+    private = isinstance(outcome, Told) and outcome.prompt == "private_done" or _is_about_oneself(before, outcome)
     if device is None or not device.watched or private or _is_beside(before, outcome):
         return None, None
     return said and redacted(said), meaning(outcome)
@@ -61,6 +61,12 @@ def record(orm: Orm, guide: Guide, device: Device, turn: Turn, before: Session, 
         orm.execute(update(DeliveryRow).where(DeliveryRow.id == before.notice.delivery)
                     .values(answer=after.answered, answered_at=at))
         publish(orm, person_topic(device.person_id), at)
+
+
+def _is_about_oneself(before: Session, outcome: Outcome) -> bool:
+    """True for what is said to a calculator, or for one."""
+    at_form = before.form is not None and before.form.node == before.node
+    return at_form or isinstance(outcome, Fill) or isinstance(outcome, (Match, Ask)) and bool(outcome.values)
 
 
 def _is_beside(before: Session, outcome: Outcome) -> bool:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime
+from decimal import Decimal
 from typing import Iterator, Mapping
 
 from service.content.files import Document
-from service.core import model
+from service.core import form, model, rules
+from service.core.form import Forms
 from service.core.model import Guide, Sentence
+from service.core.rules import Rules
 
 NODE_FILES = "nodes/"
 REQUEST_FILES = "requests/"
@@ -17,6 +20,8 @@ WORDS = "words.yaml"
 PADDING = "padding.yaml"
 JUDGE = "judge.yaml"
 MISHEARD = "misheard.yaml"
+RULES = "rules.yaml"
+FORMS = "forms.yaml"
 
 
 def build(documents: Mapping[str, Document], version: str) -> Guide:
@@ -41,6 +46,7 @@ def build(documents: Mapping[str, Document], version: str) -> Guide:
         lexicon=model.Lexicon(tuple((r["text"], r["say"]) for r in lexicon["replace"]),
                               lexicon["readings"], lexicon["hearing"]),
         typed=_rule(documents[JUDGE].data["typed"]), spoken=_rule(documents[JUDGE].data["spoken"]),
+        rules=rules_of(documents[RULES].data), forms=forms_of(documents[FORMS].data),
         misheard=documents[MISHEARD].data["learnt"],
         words=documents[WORDS].data["words"],
         choices={word: tuple(ids) for word, ids in documents[CHOICES].data["choices"].items()},
@@ -89,3 +95,50 @@ def _fact(fact_id: str, raw: dict) -> model.Fact:
         checked=datetime.date.fromisoformat(raw["checked"]), confidence=raw["confidence"],
         review=datetime.date.fromisoformat(raw["review"]) if "review" in raw else None,
         spoken=raw.get("spoken", True))
+
+
+def rules_of(raw: Mapping) -> Rules:
+    """The Rules of the data of a ``rules.yaml`` without problems."""
+    minimum, medical = raw["minimum"], raw["medical"]
+    return Rules(
+        kinds={i: rules.Kind(id=i, **_block(k) | {"first": rules.Month.parse(k["first"])})
+               for i, k in raw["kinds"].items()},
+        flexible=rules.Flexible(**_block(raw["flexible"])),
+        minimum=rules.Minimum(**_block(minimum) | {"months": _by_number(minimum["months"])}),
+        limits={int(y): rules.Limits(year=int(y), **_block(r)) for y, r in raw["limits"].items()},
+        rates=rules.Rates(**_decimals(_block(raw["rates"]), "own", "employer", "flexible", "credited")),
+        divisors=rules.Divisors(**_block(raw["divisors"]) | {"months": _by_number(raw["divisors"]["months"])}),
+        pension=rules.PensionFormula(**_decimals(_block(raw["pension"]), "share", "lowest_index", "highest_index")),
+        medical=rules.Medical(**_block(medical) | {"local_years": _by_number(medical["local_years"])}),
+        resident=rules.Resident(**_block(raw["resident"])))
+
+
+def _block(raw: dict) -> dict:
+    days = {name: datetime.date.fromisoformat(raw[name]) for name in ("valid_from", "valid_to") if name in raw}
+    return raw | days | {"facts": tuple(raw["facts"])}
+
+
+def _by_number(raw: dict) -> dict[int, int]:
+    return {int(number): value for number, value in raw.items()}
+
+
+def _decimals(raw: dict, *names: str) -> dict:
+    return raw | {name: Decimal(raw[name]) for name in names}
+
+
+def forms_of(raw: Mapping) -> Forms:
+    """The Forms of the data of a ``forms.yaml`` without problems."""
+    return Forms({name: _field(name, one) for name, one in raw["fields"].items()},
+                 {node: tuple(names) for node, names in raw["forms"].items()},
+                 tuple(raw["unknown"]), tuple(raw["beside"]["before"]), tuple(raw["beside"]["after"]),
+                 *(tuple(raw[part]) for part in ("refusals", "why", "explain", "leave")))
+
+
+def _field(name: str, raw: dict) -> form.Field:
+    texts = {part: tuple(raw.get(part, ())) for part in ("ask", "again", "read", "unsure", "cues", "yearly", "same")}
+    options = tuple(form.FieldOption(o["value"], o["label"], o["read"], tuple(o["phrases"]),
+                                     str(o["key"]) if "key" in o else None, o.get("unknown", False))
+                    for o in raw.get("options", ()))
+    return form.Field(name, raw["type"], raw["title"], open=raw.get("open", False), options=options,
+                      sets=raw.get("sets", ""), refines=raw.get("refines", ""), implies=raw.get("implies", {}),
+                      same_as=raw.get("same_as", ""), **texts)

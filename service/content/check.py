@@ -11,16 +11,18 @@ import datetime
 import fnmatch
 import functools
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import Callable, Iterator, Mapping
 
 import jsonschema
 import yaml
 
-from service.content.build import CHOICES, NODE_FILES, OUTSIDE, REQUEST_FILES, WORDS, build, sentence
+from service.content.build import (CHOICES, FORMS, NODE_FILES, OUTSIDE, REQUEST_FILES, RULES, WORDS, build,
+                                   sentence)
 from service.content.files import Document, Path_, read_documents
 from service.content.problems import Problem
-from service.core import dialog, wording
+from service.core import assessment, dialog, wording
 from service.core.grammar import bare, spell, unknown_characters
 from service.core.model import ABOUT, HELP, ROOT, Guide, Lexicon
 from service.core.templates import TemplateError, templates
@@ -31,6 +33,8 @@ HEDGES = ("没有核实", "没有查到", "没查到", "不能确定", "先打�
 """An unverified sentence says so in one of these words."""
 LONGEST_REQUEST = 60
 """Chinese characters of one thing that is said: about fifteen seconds."""
+DIVISOR_AGES = range(40, 71)
+"""Whole ages that 国发〔2005〕38号 has a divisor for."""
 Knows = Callable[[str], bool]
 
 
@@ -53,7 +57,7 @@ def load(folder: Path, knows: Knows | None = None,
     if problems:
         # References cannot be judged in files whose form is wrong; still say what can be said.
         return None, sorted(problems)
-    problems = sorted(p for rule in RULES for p in rule(documents))
+    problems = sorted(p for rule in CHECKS for p in rule(documents))
     if not problems and knows:
         problems = sorted(_spelling(documents, knows))
     return (None, problems) if problems else (build(documents, version), [])
@@ -345,8 +349,140 @@ def _command_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
                                        "每个按键只做一件事")
 
 
-RULES = (_node_rules, _reach_rules, _fact_rules, _sentence_rules, _prompt_rules, _label_rules,
-         _request_rules, _command_rules)
+# --- rules of the calculators -----------------------------------------------------------------
+
+def _blocks(document: Document) -> Iterator[tuple[Path_, dict]]:
+    """Every block of rules with its path."""
+    for name, raw in document.data.items():
+        if name in ("kinds", "limits"):
+            yield from (((name, part), block) for part, block in raw.items())
+        else:
+            yield (name,), raw
+
+
+def _block_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
+    document, facts = documents[RULES], documents["facts.yaml"].data["facts"]
+    for at, block in _blocks(document):
+        unknown = [f for f in block["facts"] if f not in facts]
+        used = any(block.get(field, True) for field in ("confirmed", "pension_base_confirmed"))
+        if unknown:
+            yield document.problem((*at, "facts"), f"没有事实 {'、'.join(unknown)}", "在 facts.yaml 里补上")
+        elif used and all(facts[f]["confidence"] == "N" for f in block["facts"]):
+            yield document.problem((*at, "facts"), "用了没有核实的数", "先核实，或者把 confirmed 写成 false")
+        days = [(field, block[field]) for field in ("valid_from", "valid_to") if field in block]
+        for field, day in days:
+            if not _is_day(day):
+                yield document.problem((*at, field), f"没有 {day} 这一天", "改成日历上有的日子")
+        if len(days) == 2 and days[0][1] > days[1][1]:
+            yield document.problem((*at, "valid_to"), "结束的日子在开始以前", "改正日子")
+
+
+def _limit_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
+    document = documents[RULES]
+    limits = document.data["limits"]
+    for year, row in limits.items():
+        at = ("limits", year)
+        if not row["floor"] < row["mean_wage"] < row["ceiling"]:
+            yield document.problem(at, "下限、基准值、上限不是从小到大", "照文件改正")
+        if row["pension_base_confirmed"] and row["pension_base"] is None:
+            yield document.problem((*at, "pension_base"), "核实了计发基数，却没有写",
+                                   "补上，或者把 pension_base_confirmed 写成 false")
+    if list(limits) != sorted(limits):
+        yield document.problem(("limits",), "年份不是从早到晚", "按年份排好")
+    for field in ("confirmed", "pension_base_confirmed"):
+        if not any(row[field] for row in limits.values()):
+            yield document.problem(("limits",), f"没有一年的 {field} 是 true，算不出来", "补上核实过的一年")
+
+
+def _table_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
+    document = documents[RULES]
+    for at in (("minimum", "months"), ("medical", "local_years")):
+        table = document.data[at[0]][at[1]]
+        years, values = [int(year) for year in table], list(table.values())
+        if years != list(range(years[0], years[0] + len(years))):
+            yield document.problem(at, "年份不是一年接一年", "补上缺的年份，从早到晚排好")
+        if values != sorted(values):
+            yield document.problem(at, "后面的年份反而少", "照文件改正")
+    at, divisors = ("divisors", "months"), document.data["divisors"]["months"]
+    missing = [str(age) for age in DIVISOR_AGES if str(age) not in divisors]
+    if missing:
+        yield document.problem(at, f"少了 {'、'.join(missing)} 岁", "从四十岁到七十岁，每一岁都写上")
+    by_age = [divisors[age] for age in sorted(divisors)]
+    if any(later >= earlier for earlier, later in zip(by_age, by_age[1:])):
+        yield document.problem(at, "岁数大的，计发月数没有变小", "照文件改正")
+
+
+def _formula_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
+    document = documents[RULES]
+    rates, pension = document.data["rates"], document.data["pension"]
+    if Decimal(rates["credited"]) > Decimal(rates["flexible"]):
+        yield document.problem(("rates", "credited"), "进账户的比交的还多", "照文件改正")
+    if Decimal(pension["lowest_index"]) >= Decimal(pension["highest_index"]):
+        yield document.problem(("pension", "lowest_index"), "最低指数不比最高指数小", "照文件改正")
+
+
+# --- the questions of the calculators -----------------------------------------------------------
+
+def _form_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
+    document = documents[FORMS]
+    forms, fields = document.data["forms"], document.data["fields"]
+    for node in forms.keys() ^ set(assessment.NODES):
+        yield document.problem(("forms", node), f"算一算的节点 {node} 多了或者少了", f"要正好是 {'、'.join(assessment.NODES)}")
+    for node, names in forms.items():
+        for i, name in enumerate(names):
+            if name not in fields:
+                yield document.problem(("forms", node, i), f"没有问题 {name}", "在 fields 里补上")
+    for name in fields.keys() - {n for names in forms.values() for n in names}:
+        yield document.problem(("fields", name), "没有用到这个问题", "删掉，或者写进 forms")
+    for name, one in fields.items():
+        yield from _field_rules(document, fields, name, one)
+    yield from _answer_rules(documents)
+
+
+def _field_rules(document: Document, fields: dict, name: str, one: dict) -> Iterator[Problem]:
+    at, options = ("fields", name), one.get("options", [])
+    if (one["type"] == "choice") != bool(options):
+        yield document.problem((*at, "options"), "只有 choice 要有 options", "补上，或者删掉")
+    keys = [o["key"] for o in options if "key" in o]
+    if keys != list(range(1, len(keys) + 1)):
+        yield document.problem((*at, "options"), "按键不是从一数起", "照次序写 1、2、3")
+    for part in ("sets", "same_as"):
+        if one.get(part, name) not in fields:
+            yield document.problem((*at, part), f"没有问题 {one[part]}", "改正名字")
+    if not (one.get("open") or one.get("unsure") or any(o.get("unknown") for o in options)):
+        yield document.problem(at, "不晓得的人怎么办，没有写", "写上 open、unsure，或者一个 unknown 的答法")
+    for i, text in enumerate(one["read"]):
+        if wording.placeholders(text) - fields.keys():
+            yield document.problem((*at, "read", i), "大括号里不是问题的名字", "改正名字")
+
+
+def _answer_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
+    try:
+        reader = templates(documents[WORDS].data["words"])
+    except TemplateError:
+        return  # Said where the words are checked.
+    for document, path, text, _ in _answers(documents[FORMS]):
+        try:
+            reader.expand(text)
+        except TemplateError as e:
+            yield document.problem(path, str(e), "照 Home Assistant 的写法改")
+
+
+CHECKS = (_node_rules, _reach_rules, _fact_rules, _sentence_rules, _prompt_rules, _label_rules,
+          _request_rules, _command_rules, _block_rules, _limit_rules, _table_rules, _formula_rules, _form_rules)
+
+
+def _answers(document: Document) -> Iterator[tuple[Document, Path_, str, str]]:
+    """Every answer to a question of a calculator that is no number, as ``phrases`` has them."""
+    for part in ("unknown", "why", "explain", "leave"):
+        for i, text in enumerate(document.data[part]):
+            yield document, (part, i), text, ""
+    for name, one in document.data["fields"].items():
+        for i, text in enumerate(one.get("same", ())):
+            yield document, ("fields", name, "same", i), text, ""
+        for n, option in enumerate(one.get("options", ())):
+            for i, text in enumerate(option["phrases"]):
+                yield document, ("fields", name, "options", n, "phrases", i), text, ""
 
 
 def _spelling(documents: Mapping[str, Document], knows: Knows) -> Iterator[Problem]:
@@ -354,7 +490,7 @@ def _spelling(documents: Mapping[str, Document], knows: Knows) -> Iterator[Probl
     heard = Lexicon(hearing=documents["lexicon.yaml"].data["hearing"]).heard
     words = documents[WORDS]
     named = [(words, ("words", name), text, "") for name, text in words.data["words"].items()]
-    for document, path, phrase, _ in [*phrases(documents), *named]:
+    for document, path, phrase, _ in [*phrases(documents), *named, *_answers(documents[FORMS])]:
         phrase = re.sub("<.*?>", "", phrase)
         if spell(heard(phrase), knows) is None:
             unknown = unknown_characters(heard(phrase), knows)

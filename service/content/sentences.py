@@ -2,7 +2,8 @@
 
 What is said is fixed but for the names and numbers that are filled into the sentences of
 ``system.yaml``. Those are few, so that each comes out as a whole sentence; only the questions in
-doubt, which name any two or three of all sections, are said in clauses.
+doubt, which name any two or three of all sections, are said in clauses, and the calculators' figures
+in the parts that ``wording.pieces`` tells.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import datetime
 import itertools
 from typing import Iterable
 
-from service.core import dialog, wording
+from service.core import assessment, dialog, wording
 from service.core.dialog import Match, Session, Start
 from service.core.model import ROOT, Guide, Node
 from service.core.wording import clauses
@@ -20,12 +21,16 @@ from service.core.wording import clauses
 ASKED_AT_MOST = dialog.OFFER_AT_MOST
 FREE = {"code", "name", "names", "sender"}
 """Placeholders that anything may be filled into: such a sentence cannot be recorded."""
+JOINED = {*assessment.PROMPTS, "form_got", "form_fixed"}
+"""Prompts whose placeholders are filled with recorded parts."""
+WRONG_AT_MOST = 5
+"""Answers that can be named as wrong."""
 
 
 def sentences(guide: Guide) -> tuple[str, ...]:
     """Every sentence, and every clause of a question in doubt, the most heard first."""
     heard = _heard(guide)
-    every = dict.fromkeys((*_content(guide), *_system(guide)))
+    every = dict.fromkeys((*_content(guide), *_system(guide), *_forms(guide), *wording.number_parts()))
     return tuple(sorted(every, key=lambda text: -heard[text]))
 
 
@@ -49,8 +54,30 @@ def _content(guide: Guide) -> Iterable[str]:
         yield from (sentence.text for part in parts for sentence in part)
 
 
+def _forms(guide: Guide) -> Iterable[str]:
+    """Questions, what can be answered, and the parts of what is read back."""
+    option_line = guide.prompts["option_line"]
+    for one in guide.forms.fields.values():
+        yield from (*one.ask, *one.again, *one.unsure)
+        yield from _fixed(one.read)
+        labels = [(o.label, o.key) for o in one.options if o.key]
+        labels += [(one.title, str(n)) for n in range(1, WRONG_AT_MOST + 1) if one.read]
+        yield from (t.format(option=label, key=wording.key_name(key)) for label, key in labels for t in option_line)
+        yield from (part for o in one.options for part in clauses(o.read))
+
+
+def _fixed(texts: Iterable[str]) -> Iterable[str]:
+    """What stands around the placeholders."""
+    for text in texts:
+        empty = text.format(**{name: wording.JOINT for name in wording.placeholders(text)})
+        yield from (part for part, _ in wording.pieces(empty))
+
+
 def _system(guide: Guide) -> Iterable[str]:
     for prompt, names in dialog.PROMPTS.items():
+        if prompt in JOINED and names:
+            yield from _fixed(guide.prompts[prompt])
+            continue
         if names & FREE:
             yield from (text for text in guide.prompts[prompt] if not wording.placeholders(text))
             continue

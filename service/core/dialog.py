@@ -13,7 +13,9 @@ import datetime
 from dataclasses import dataclass, field, replace
 from typing import Iterable, Mapping
 
-from service.core import wording
+from service.core import assessment, wording
+from service.core.filling import FormTurn
+from service.core.form import Filling
 from service.core.model import ABOUT, HELP, OPTION_KEYS, ROOT, Guide, Node, Sentence
 
 PACE_CPM = (140, 160, 180, 205, 230, 260)
@@ -49,7 +51,7 @@ PROMPTS: dict[str, frozenset[str]] = {
         "softer": "", "slowest": "", "fastest": "", "loudest": "", "softest": "",
         "silence_menu": "", "silence_steps": "", "silence_leaf": "", "silence_ask": "",
         "silence_fewer": "", "silence_wait": "", "nomatch_first": "", "nomatch_steps": "",
-        "nomatch_second": "", "nomatch_third": "", "nomatch_quiet": "",
+        "nomatch_second": "", "nomatch_third": "", "nomatch_form": "", "nomatch_quiet": "",
         "ask_two": "first second", "ask_three": "first second third", "ask_key": "option key",
         "ask_none": "key", "confirm": "option", "confirm_keys": "", "confirm_no": "",
         "yes_nothing": "", "no_nothing": "", "stop": "", "stale": "", "about_checked": "date",
@@ -61,7 +63,11 @@ PROMPTS: dict[str, frozenset[str]] = {
         "private_alone": "", "private_done": "", "share_alone": "", "share_done": "",
         "notice_from": "sender", "notice_node": "option", "notice_keys": "", "notice_heard": "",
         "notice_declined": "",
-    }.items()}
+        "form_start": "", "form_kept": "", "form_got": "answer", "form_open": "", "form_back": "", "form_check": "",
+        "form_check_keys": "", "form_which": "", "form_fixed": "answer", "form_lunar": "", "form_age": "",
+        "form_no_day": "", "form_future": "", "form_range": "", "form_no_id": "", "form_entry": "", "form_erased": "",
+        "form_skip": "", "form_help": "", "form_why": "",
+    }.items()} | assessment.PROMPTS
 """Every sentence that the program itself speaks, with the placeholders it fills in.
 ``prompts/system.yaml`` must have exactly these."""
 
@@ -81,6 +87,10 @@ class Notice:
     sender: str
     text: str = ""
     node: str = ""
+
+
+PRIVATE = ("form", "answers", "held")
+"""What of a session is never stored while a listener tells about themselves."""
 
 
 @dataclass(frozen=True)
@@ -132,16 +142,25 @@ class Session:
     """What was read out for somebody else and is not answered yet."""
     answered: str = ""
     """How the listener answered a notice with the last turn: heard or declined; empty: not at all."""
+    form: Filling | None = None
+    """The calculator that is asking, or has told its result."""
+    answers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What the listener said about themselves, for every calculator of this talk."""
 
     def to_json(self) -> dict:
-        """A plain mapping, for the store."""
-        return dataclasses.asdict(self)
+        """A plain mapping, for the store; what the listener said about themselves is not in it."""
+        return dataclasses.asdict(self) | {name: getattr(Session(), name) for name in self.discreet}
+
+    @property
+    def discreet(self) -> dict:
+        """What is not in it, by name, for ``dataclasses.replace``."""
+        return {name: getattr(self, name) for name in (PRIVATE if self.form or self.answers else ())}
 
     @classmethod
     def from_json(cls, data: dict) -> Session:
         """The session of such a mapping; fields of another version are ignored."""
         known = {f.name for f in dataclasses.fields(cls)}
-        values = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known}
+        values = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known and k != "form"}
         if values.get("notice"):
             fields = {f.name for f in dataclasses.fields(Notice)}
             values["notice"] = Notice(**{k: v for k, v in values["notice"].items() if k in fields})
@@ -177,6 +196,8 @@ class Match:
     corrected: bool = False
     """True if it came as a correction of what the guide had understood before."""
     score: float = 1.0
+    values: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What the listener said about themselves in the same breath."""
 
 
 @dataclass(frozen=True)
@@ -185,6 +206,22 @@ class Ask:
 
     candidates: tuple[str, ...]
     scores: tuple[float, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What the listener said about themselves in the same breath."""
+
+
+@dataclass(frozen=True)
+class Fill:
+    """Something was said to a form's questions."""
+
+    values: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Field to answer."""
+    problem: str = ""
+    """Prompt that says why something of it is no answer; empty: nothing is wrong."""
+    corrected: bool = False
+    """True if it came as a correction."""
+    wish: str = ""
+    """``form.EXPLAIN`` or ``form.LEAVE``, said instead of an answer; empty: neither."""
 
 
 @dataclass(frozen=True)
@@ -220,12 +257,12 @@ class Told:
     """The answer to something that only the service knows: one of PROMPTS, with its placeholders filled."""
 
     prompt: str
-    values: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict, hash=False)
     shown: tuple[str, ...] = ()
     """What is only shown with it."""
 
 
-Outcome = Start | Rejoin | Voice | Key | Match | Ask | NoMatch | NoInput | Fault | Told | Notice
+Outcome = Start | Rejoin | Voice | Key | Match | Ask | Fill | NoMatch | NoInput | Fault | Told | Notice
 
 
 @dataclass(frozen=True)
@@ -255,7 +292,7 @@ class Reply:
     hint_after_s: float | None
     """Seconds of silence after which a NoInput is due; None: wait without end."""
     state: str
-    """menu, steps, leaf, ask, notice, paused or waiting."""
+    """menu, steps, leaf, ask, form, notice, paused or waiting."""
     voice: str = ""
     """Id of the voice to speak it; empty: the usual one."""
     own_pace_cpm: int = USUAL_CPM
@@ -263,9 +300,13 @@ class Reply:
     resumes: int | None = None
     """Index of the sentence that was cut when the listener asked to wait, so that whoever knows how
     far it had come may go on in its middle; None: nothing was cut."""
+    entry: str | None = None
+    """Digits keyed so far; None: keys are no digits now."""
+    private: bool = False
+    """True if something in it is about the listener: it is not stored."""
 
 
-PLACE = ("node", "part", "done", "asked", "held", "visited", "then", "origin", "notice", "stalled")
+PLACE = ("node", "part", "done", "asked", "held", "visited", "then", "origin", "notice", "stalled", "form")
 """What of a session names something of the guide; the rest is how the listener is and likes it."""
 
 
@@ -296,14 +337,16 @@ def advance(guide: Guide, session: Session, outcome: Outcome, today: datetime.da
             turn.update(held=()).say("reconnected").again()
         case Key(key):
             turn.key(key)
-        case Match(node=str() as node, corrected=corrected, then=then):
-            turn.go(node, corrected, then)
+        case Match(node=str() as node, corrected=corrected, then=then, values=values):
+            turn.learn(values).go(node, corrected, then, fresh=bool(values))
         case Match(command=str() as command):
             turn.command(command)
         case Match(key=str() as key):
             turn.key(key)
-        case Ask(candidates):
-            turn.ask(candidates)
+        case Ask(candidates, values=values):
+            turn.learn(values).ask(candidates)
+        case Fill(values, problem, corrected, wish):
+            turn.fill(values, problem, corrected, wish)
         case NoMatch() | Match():
             turn.no_match()
         case NoInput():
@@ -341,7 +384,7 @@ def _part(guide: Guide, node_id: str, part: int) -> int:
     return max(0, min(part, last))
 
 
-class _Turn:
+class _Turn(FormTurn):
     """One call of ``advance`` while it gathers its sentences."""
 
     def __init__(self, guide: Guide, session: Session, today: datetime.date, cut: tuple[str, ...]):
@@ -385,16 +428,18 @@ class _Turn:
 
     # --- places ------------------------------------------------------------------------------
 
-    def enter(self, node_id: str) -> _Turn:
-        """Go to a node and say what is said on arrival."""
+    def enter(self, node_id: str, fresh: bool = False) -> _Turn:
+        """Go to a node and say what is said on arrival. ``fresh``: something for its form was said with it."""
         origin = (self.session.node, self.session.part) if node_id == HELP != self.session.node else None
         origin = self.session.origin if node_id == self.session.node == HELP else origin
         self.update(node=node_id, part=0, done=False, asked=(), origin=origin, notice=None)
         node, detail = self.node, self.session.detail
         first_time = node_id not in self.session.visited
-        self.tell(node.say if first_time and detail != "short" or not node.brief else node.brief)
-        if node.options and first_time:
+        if first_time and (node.options or node_id in self.guide.forms.forms):
             self.update(visited=(*self.session.visited, node_id))
+        if node_id in self.guide.forms.forms:
+            return self.enter_form(first_time, fresh)
+        self.tell(node.say if first_time and detail != "short" or not node.brief else node.brief)
         if node_id == ABOUT:
             self._age_of_guide()
         if node.steps:
@@ -410,6 +455,10 @@ class _Turn:
             return self._read_notice()
         if self.session.asked:
             return self._question()
+        if self.form or self.told_form and self.session.part == 0:
+            return self._form_again()
+        if node.id in self.guide.forms.forms and not self.told_form:
+            return self.enter_form(first_time=False, fresh=False)
         if not node.steps and self.session.part == 0:
             self.tell(node.brief or node.say)
             if node.id == ABOUT:
@@ -443,6 +492,8 @@ class _Turn:
             return self.say("notice_keys")
         if self.session.asked:
             return self._question()
+        if self.form:
+            return self._form_again()
         if node.options:
             return self._options(node)
         if node.steps:
@@ -461,7 +512,8 @@ class _Turn:
         """True if all is told here and what else was asked for is on offer."""
         node, session = self.node, self.session
         # What was asked for goes before further parts of this, which nobody has asked for.
-        return bool(session.then) and (session.done or not node.steps) and not node.options and not session.asked
+        told = (session.done or not node.steps) and not self.form
+        return bool(session.then) and told and not node.options and not session.asked
 
     def _step(self, full: bool) -> _Turn:
         node, part = self.node, self.session.part
@@ -488,10 +540,10 @@ class _Turn:
 
     # --- requests ----------------------------------------------------------------------------
 
-    def go(self, node_id: str, corrected: bool = False, then: str | None = None) -> _Turn:
+    def go(self, node_id: str, corrected: bool = False, then: str | None = None, fresh: bool = False) -> _Turn:
         """Jump to a node on request, saying what was understood so that it can be corrected.
 
-        ``then`` is offered when that node is told.
+        ``then`` is offered when that node is told; ``fresh``: see ``enter``.
         """
         if node_id not in self.guide.nodes:
             return self.no_match()
@@ -503,7 +555,7 @@ class _Turn:
         self.update(then=then if then in self.guide.nodes else "")
         if self.session.then:
             self.say("then_noted")
-        return self.enter(node_id)
+        return self.enter(node_id, fresh)
 
     def ask(self, candidates: Iterable[str]) -> _Turn:
         known = tuple(dict.fromkeys(c for c in candidates if c in self.guide.nodes))[:OFFER_AT_MOST]
@@ -525,6 +577,8 @@ class _Turn:
         return self.say("ask_none", key=wording.key_name(str(len(titles) + 1)))
 
     def key(self, key: str) -> _Turn:
+        if self.form and not self.session.notice and not self.session.asked:
+            return self.form_key(key)
         universal = next((c.name for c in self.guide.commands.values() if c.key == key), None)
         if universal:
             return self.command(universal)
@@ -606,6 +660,7 @@ class _Turn:
         node = self.node
         parts = (node.say, node.brief, *(s.sentences for s in node.steps), *node.more)
         told = {sentence.text for part in parts for sentence in part}
+        told.update(self._result() if self.told_form else ())
         return not told.union(self._option_lines(node)).isdisjoint(texts)
 
     def _do_hello(self) -> _Turn:
@@ -620,13 +675,14 @@ class _Turn:
             return self
         if self.session.paused or self.session.waiting:
             return self.heard().say("resumed").again()
-        return self._do_next() if self.node.steps or self.node.more or self._at_end else self.heard().again()
+        moves = self.node.steps or self.node.more or self._at_end
+        return self._do_next() if moves and not self.form else self.heard().again()
 
     def _do_next(self) -> _Turn:
         node, part = self.node, self.session.part
         if self.session.notice:
             return self._answer_notice("1")
-        if len(self.session.asked) == 1:
+        if len(self.session.asked) == 1 or self.form and not self.session.asked:
             return self._do_yes()
         self.heard()
         if self._at_end:
@@ -643,7 +699,7 @@ class _Turn:
 
     def _do_back(self) -> _Turn:
         node, part = self.node, self.session.part
-        if self.session.notice or self.session.asked or not (node.steps or part):
+        if self.session.notice or self.session.asked or self.form or not (node.steps or part):
             return self._do_up()
         self.heard()
         if self.session.done:
@@ -653,6 +709,8 @@ class _Turn:
         return self.update(part=part - 1).again()
 
     def _do_first(self) -> _Turn:
+        if self.form:
+            return self.heard().forget_form().enter(self.session.node)
         if not (self.node.steps or self.node.more):
             return self._do_top()
         return self.heard().enter(self.session.node)
@@ -660,12 +718,15 @@ class _Turn:
     def _do_up(self) -> _Turn:
         if self.session.notice or self.session.asked:
             return self.heard().update(asked=(), notice=None).again()
+        if self.form:
+            return self.heard()._previous()
         self.heard()
         if self.session.node == ROOT:
             return self.say("up_at_root").again()
         parent, part = self.session.origin or (self.node.parent, 0)
         self.say("back_to", option=self.title(parent))
-        if part:
+        goes_on = self.session.form and self.session.form.node == parent
+        if part or goes_on:
             return self.update(node=parent, part=part, done=False, origin=None).again()
         return self.enter(parent)
 
@@ -688,7 +749,8 @@ class _Turn:
         return texts[len(resumed):] if texts[:len(resumed)] == resumed else texts
 
     def _do_stop(self) -> _Turn:
-        self.heard().update(node=ROOT, part=0, done=False, asked=(), origin=None, notice=None,
+        # What was said about oneself goes with the one who said it.
+        self.heard().update(node=ROOT, part=0, done=False, asked=(), origin=None, notice=None, form=None, answers={},
                             waiting=True)
         return self.say("stop")
 
@@ -699,6 +761,8 @@ class _Turn:
             return self.heard().enter(self.session.asked[0])
         if self.session.asked:
             return self.heard().again()
+        if self.form:
+            return self._form_yes()
         if self.node.steps or self.session.part < len(self.node.more) or self._at_end:
             return self._do_next()
         return self.heard().say("yes_nothing")._what_now()
@@ -706,6 +770,8 @@ class _Turn:
     def _do_no(self) -> _Turn:
         if self.session.notice:
             return self._answer_notice("2")
+        if self.form and not self.session.asked:
+            return self._form_no()
         prompt = "confirm_no" if self.session.asked else "no_nothing"
         # One misunderstanding has happened: the next one is met with choices at once.
         return self.heard().update(asked=(), no_match=1).say(prompt)
@@ -763,6 +829,8 @@ class _Turn:
         self._pace = HINT_SLOWER
         if count == 1 and self.session.notice:
             return self.say("notice_keys")
+        if count < 3 and self.form and not self.session.asked and not self.session.notice:
+            return self._form_hint(count)
         if count == 1:
             return self.say(f"silence_{self._state()}")
         if count == 2:
@@ -782,6 +850,8 @@ class _Turn:
             # What stays unanswered breaks no silence either, or the hints would never end.
             return self._quietly()
         self.update(no_input=0)
+        if self.form and not self.session.asked and not self.session.notice:
+            return self.say("nomatch_form")._form_hint(count)
         if count == 1:
             return self.say("nomatch_steps" if self.node.steps else "nomatch_first")
         if count == 2:
@@ -812,6 +882,8 @@ class _Turn:
             return "notice"
         if self.session.asked:
             return "ask"
+        if self.form:
+            return "form"
         if self.node.steps:
             return "steps"
         return "menu" if self.node.options else "leaf"
@@ -826,6 +898,8 @@ class _Turn:
         if asked:
             rows = [Choice(str(i), self.title(n)) for i, n in enumerate(asked, 1)]
             return *rows, Choice(str(len(asked) + 1), label["choice_none"])
+        if self.form:
+            return tuple(Choice(key, text) for key, text in self._form_choices())
         if self._at_end:
             return (Choice("1", self.title(self.session.then)),)
         if node.steps:
@@ -845,7 +919,9 @@ class _Turn:
             step=(session.part + 1, len(steps)) if steps else None,
             pace_cpm=max(SLOWEST_CPM, round(session.pace_cpm * self._pace)),
             loudness_db=session.loudness_db, hint_after_s=None if still else session.wait_s, state=state,
-            voice=session.voice, own_pace_cpm=session.pace_cpm, resumes=self._resumes)
+            voice=session.voice, own_pace_cpm=session.pace_cpm, resumes=self._resumes,
+            entry=self.form.entry if self._takes_digits() and state == "form" else None,
+            private=self.form is not None or self.told_form)
 
 
 COMMANDS = tuple(name.removeprefix("_do_") for name in vars(_Turn) if name.startswith("_do_"))

@@ -7,6 +7,7 @@ one that cannot be split is reported.
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Callable, Iterable
 
@@ -48,3 +49,19 @@ def compile_grammar(phrases: Iterable[str], knows: Callable[[str], bool]) -> tup
     """Entries for a closed grammar: each phrase in known words, without doubles, and [unk] last."""
     spelt = (spell(phrase, knows) for phrase in phrases)
     return (*dict.fromkeys(" ".join(words) for words in spelt if words), UNKNOWN)
+
+
+def compile_numbers(said: Iterable[tuple[str, str, str]], knows: Callable[[str], bool]) -> tuple[str, ...]:
+    """Entries of (what stands before, a number, what stands behind), without what cannot be spelt.
+
+    The number is spelt character by character: any digit may follow any other, so that pairs of digits must
+    count, and not pairs of words like 六五年.
+    """
+    found = (_number_entry(*parts, knows) for parts in said)
+    return tuple(dict.fromkeys(filter(None, found)))
+
+
+def _number_entry(before: str, number: str, after: str, knows: Callable[[str], bool]) -> str:
+    words = [spell(before, knows), tuple(bare(number)), spell(after, knows)]
+    known = None not in words and all(map(knows, words[1]))
+    return " ".join(itertools.chain(*words)) if known else ""

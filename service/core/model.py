@@ -9,6 +9,9 @@ import datetime
 from dataclasses import dataclass, field
 from typing import Mapping
 
+from service.core.form import Forms
+from service.core.rules import Rules
+
 ROOT = "root"
 HELP = "help"
 ABOUT = "m5_about"
@@ -201,6 +204,10 @@ class Guide:
     lexicon: Lexicon
     typed: Rule
     spoken: Rule
+    rules: Rules
+    """What the calculators work with."""
+    forms: Forms
+    """What they ask."""
     misheard: Mapping[str, str] = field(default_factory=dict)
     """What the open decoder writes in place of a term, to the term."""
     words: Mapping[str, str] = field(default_factory=dict)

@@ -8,18 +8,22 @@ Judge says how far that is to be believed: enough to act on, enough to ask, or n
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import re
 from dataclasses import dataclass
-from typing import Iterable, NamedTuple
+from typing import Iterable, Mapping, NamedTuple
 
 import numpy as np
 
+from service.core.answers import Reading, answer_reader
 from service.core.classifier import Classifier
-from service.core.dialog import Ask, Match, NoMatch
+from service.core.dialog import Ask, Fill, Match, NoMatch, Session
+from service.core.form import BIRTH_YEAR, CHOICE, TOLD
 from service.core.grammar import bare
 from service.core.judge import Evidence, Judge, Verdict
 from service.core.model import HELP, ROOT, Guide
 from service.core.pinyin import distance, syllables
+from service.core.spoken_numbers import Said, spoken_numbers
 from service.core.templates import templates
 
 OUTSIDE = "~"
@@ -46,6 +50,8 @@ LEAST_OF_TWO = 4
 """Characters of a request that stands beside another in one breath."""
 SURE_OF_EACH = 0.8
 """Each of two requests must be as sure as this, or they are taken for one."""
+MOST_BESIDE = 4
+"""Characters that somebody may say beside the answer to a question and still only answer it."""
 CLOSED_SHARE = 0.75
 """Weight of the closed grammar's text beside the open decoder's, of 1: it mishears half as much."""
 
@@ -72,6 +78,28 @@ class Expectation:
     """Nodes of the open question."""
     refused: tuple[str, ...] = ()
     """Nodes that were just refused; who does so speaks to the guide."""
+    today: datetime.date | None = None
+    """Without it no year is understood."""
+    form: str = ""
+    """Node whose questions are being answered, or were."""
+    field: str = ""
+    """The open question among them."""
+    answered: tuple[str, ...] = ()
+    """Those before it."""
+    told: bool = False
+    """True if what follows from the answers was told."""
+    answers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Field to answer."""
+
+    @classmethod
+    def of(cls, session: Session, today: datetime.date) -> Expectation:
+        """What somebody who is there may say next."""
+        found = cls(session.node, session.asked, today=today, answers=session.answers)
+        filling = session.form
+        if filling is None or filling.node != session.node or session.asked or session.notice:
+            return found
+        return dataclasses.replace(found, form=filling.node, field=filling.field, answered=filling.asked,
+                                   told=filling.stage == TOLD)
 
 
 @dataclass(frozen=True)
@@ -106,6 +134,7 @@ class Understanding:
             self._sound[key] = label if same else None
         self._choices = {bare(w): nodes for w, nodes in guide.choices.items()}
         self._choices |= {self._padding.plain(w): n for w, n in guide.choices.items()}
+        self._answers = answer_reader(guide)
 
     def phrases(self) -> list[str]:
         """What can be said, as the speech model would write it: the closed decoder learns from it which
@@ -117,11 +146,24 @@ class Understanding:
         listed += [node.title for node in self._guide.nodes.values()]
         return [self._guide.lexicon.heard(p) for p in listed]
 
+    def answers(self, kind: str) -> tuple[list[str], tuple[Said, ...]]:
+        """What can be said to a calculator's question of a type: phrases, and numbers with what stands beside them."""
+        heard, forms = self._guide.lexicon.heard, self._guide.forms
+        found = [heard(p) for p in self._answers.phrases(kind)]
+        if kind == CHOICE:
+            # Whoever chooses may as well ask for something else, or tell their birth with it.
+            return self.phrases() + found, spoken_numbers(BIRTH_YEAR)
+        reader = templates(self._guide.words)
+        found += [heard(text) for command in self._guide.commands.values() for line in command.phrases
+                  for text in reader.examples(line, 1)]
+        return found, spoken_numbers(kind, tuple(map(heard, forms.before)), tuple(map(heard, forms.after)))
+
     # --- one text --------------------------------------------------------------------------
 
     def interpret(self, text: str, expect: Expectation = Expectation()) -> Match | Ask | NoMatch:
         """What a text means to somebody who is at ``expect``. Never raises, whatever the text."""
-        return self._interpret(_Said((bare(text),)), self._known(expect))
+        found = self._answer((text,), _Said((bare(text),)), expect)
+        return found or self._asked_for((text,), self._interpret(_Said((bare(text),)), self._known(expect)), expect)
 
     def hear(self, closed: str, opened: str, closed_confidence: float, opened_confidence: float,
              expect: Expectation = Expectation()) -> Match | Ask | NoMatch:
@@ -131,9 +173,12 @@ class Understanding:
         believed as far as the open decoder heard something that sounds alike.
         """
         said = _Said.heard(bare(closed), bare(opened), closed_confidence, opened_confidence)
-        expect = self._known(expect)
         if not said.texts:
             return NoMatch()
+        return (self._answer(said.texts, said, expect)
+                or self._asked_for(said.texts, self._heard(said, self._known(expect)), expect))
+
+    def _heard(self, said: _Said, expect: Expectation) -> Match | Ask | NoMatch:
         listed = said.is_trusted and self._listed(said.texts[0], expect)
         return listed or self._interpret(said, expect)
 
@@ -165,6 +210,97 @@ class Understanding:
         if (not said.spoken or said.is_trusted) and self._listed(texts[0], Expectation()):
             return None
         return self._weigh(said, Expectation())
+
+    # --- a calculator's questions ----------------------------------------------------------------
+
+    def _answer(self, texts: tuple[str, ...], said: _Said, expect: Expectation) -> Match | Ask | Fill | NoMatch | None:
+        """What a text says to the form that is open; None if none is, or it says nothing to it."""
+        if not expect.form or expect.form not in self._guide.forms.forms or expect.today is None or expect.told:
+            return self._told(texts, said, expect) if expect.told else None
+        wish = next(filter(None, map(self._answers.wish, texts)), "")
+        if wish:
+            return Fill(wish=wish)
+        reading = self._read(texts, expect.form, expect.field, expect)
+        if reading and (self._is_direct(reading, expect) or reading.corrected and reading.values):
+            return Fill(reading.values, reading.problem, reading.corrected)
+        known = self._known(expect)
+        listed = (not said.spoken or said.is_trusted) and self._listed(said.texts[0], known) if said.texts else None
+        if listed:
+            return listed
+        corrected = self._answer_corrected(texts, expect)
+        if corrected:
+            return corrected
+        return Fill(reading.values, reading.problem, reading.corrected) if reading else None
+
+    def _told(self, texts: tuple[str, ...], said: _Said, expect: Expectation) -> Match | Ask | Fill | NoMatch | None:
+        """After the result: a correction or another case, unless it is another request."""
+        corrected = self._answer_corrected(texts, expect)
+        if corrected or expect.today is None:
+            return corrected
+        reading = self._read(texts, expect.form, "", expect)
+        if not reading.values:
+            return None
+        if reading.corrected:
+            return Fill(reading.values, reading.problem, corrected=True)
+        found = self._asked_for(texts, self._heard(said, self._known(expect)), expect)
+        other = isinstance(found, Match) and found.node != expect.form
+        return found if other else Fill(reading.values, reading.problem)
+
+    def _is_direct(self, reading: Reading, expect: Expectation) -> bool:
+        """True if it answers just what was asked, and says little else."""
+        field = self._guide.forms.fields.get(expect.field)
+        answers = bool(field) and (field.target in reading.values or reading.problem)
+        return answers and len(bare(reading.rest)) <= MOST_BESIDE
+
+    def _answer_corrected(self, texts: tuple[str, ...], expect: Expectation) -> Fill | None:
+        """不对，是六月: another answer to what was answered already."""
+        wanted = tuple(filter(None, map(self._rather, texts)))
+        if not wanted or not expect.form:
+            return None
+        given = [f.id for f in self._guide.forms.of(expect.form) if f.target in expect.answers]
+        for asked in ("", *reversed(expect.answered), *given):
+            reading = self._read(wanted, expect.form, asked, expect)
+            if reading.values:
+                return Fill(reading.values, reading.problem, corrected=True)
+        return None
+
+    def _rather(self, text: str) -> str:
+        """What a correction says instead; empty if the text is none."""
+        kept = self._answers.without_refused(text)
+        if kept != text:
+            return kept
+        found = self._padding.correction(text)
+        return found.wanted if found else ""
+
+    def _read(self, texts: tuple[str, ...], form: str, asked: str, expect: Expectation) -> Reading:
+        """What the first text answers that answers anything."""
+        found = [self._answers.read(text, form, asked, expect.answers, expect.today) for text in texts if text]
+        return next((r for r in found if r.values), next((r for r in found if r), Reading()))
+
+    def _asked_for(self, texts: tuple[str, ...], found: Match | Ask | NoMatch,
+                   expect: Expectation) -> Match | Ask | NoMatch:
+        """The outcome with what else was said for the calculators; without that, what is left may be understood."""
+        if expect.today is None:
+            return found
+        if isinstance(found, Match):
+            values = self._values(texts, found.node, expect) if found.node in self._guide.forms.forms else {}
+            return dataclasses.replace(found, values=values) if values else found
+        for form in self._guide.forms.forms:
+            reading = self._read(texts, form, "", expect)
+            rest = bare(reading.rest)
+            if not reading.values or len(rest) < LEAST_OF_TWO:
+                continue
+            asked = self._interpret(_Said((rest,)), self._known(expect))
+            if isinstance(asked, Match) and asked.node == form:
+                return dataclasses.replace(asked, values=reading.values)
+        if isinstance(found, Ask):
+            forms = [c for c in found.candidates if c in self._guide.forms.forms]
+            values = {name: value for form in forms for name, value in self._values(texts, form, expect).items()}
+            return dataclasses.replace(found, values=values)
+        return found
+
+    def _values(self, texts: tuple[str, ...], form: str, expect: Expectation) -> Mapping[str, str]:
+        return self._read(texts, form, "", expect).values
 
     # --- how ---------------------------------------------------------------------------------
 

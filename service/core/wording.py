@@ -11,6 +11,14 @@ _UNITS = ("", "十", "百", "千")
 _CLAUSE = re.compile("[^，、；：。？！]+[，、；：。？！]*")
 _SENTENCE = re.compile("[^。？！；\n]+[。？！；]*")
 _KEY_NAMES = {"*": "星号", "#": "井号", "0": "零"}
+_BESIDE = re.compile("^[^〇\u3400-\u9fff]*")
+JOINT = "\u200b"
+"""Zero width space: where a sentence may be joined from recorded parts. It is neither seen nor spoken."""
+SPOKEN_YEARS = range(1936, 2071)
+SPOKEN_AGES = range(50, 71)
+SPOKEN_DURATION_YEARS = range(1, 46)
+SPOKEN_TEN_THOUSANDS = range(1, 21)
+"""Of these there are recordings."""
 
 
 def number(n: int) -> str:
@@ -55,6 +63,102 @@ def placeholders(template: str) -> set[str]:
 def clauses(text: str) -> tuple[str, ...]:
     """The text cut behind its marks: "查不到，就打电话。" -> "查不到，" and "就打电话。"."""
     return tuple(_CLAUSE.findall(text))
+
+
+def pieces(text: str) -> tuple[tuple[str, int], ...]:
+    """The parts that a sentence may be joined from, each with the characters of the sentence that it covers.
+
+    "大约\u200b六十岁\u200b，退休。" -> ("大约", 3), ("六十岁", 4), ("退休。", 4): marks and joints beside a part
+    are covered, and not said.
+    """
+    found: list[list] = []
+    covered = 0
+    for segment in re.findall(f"[^{JOINT}]+|{JOINT}", text):
+        beside = _BESIDE.match(segment).end()
+        covered += beside
+        for part in clauses(segment[beside:]):
+            found.append([part, covered + len(part)])
+            covered = 0
+        if found and covered:
+            found[-1][1] += covered
+            covered = 0
+    return tuple((part, length) for part, length in found)
+
+
+def joint(*parts: str) -> str:
+    """Parts that are recorded one by one, as one word of a sentence."""
+    return JOINT + JOINT.join(parts) + JOINT
+
+
+def unjointed(text: str) -> str:
+    """The text without joints, for whoever reads it character by character."""
+    return text.replace(JOINT, "")
+
+
+def year(n: int) -> str:
+    """A year, digit by digit: 二〇三一年."""
+    return "".join(DIGITS[int(d)] for d in str(n)) + "年"
+
+
+def duration(months: int) -> tuple[str, ...]:
+    """Months as years and months, in recorded parts: 147 -> 十二年, 零三个月."""
+    years, rest = divmod(months, 12)
+    if not years:
+        return (f"{count(rest)}个月",)
+    return (f"{count(years)}年", *([f"零{count(rest)}个月"] if rest else []))
+
+
+def age(months: int) -> tuple[str, ...]:
+    """An age in months, in recorded parts: 722 -> 六十岁, 零两个月."""
+    years, rest = divmod(months, 12)
+    return (f"{count(years)}岁", *([f"零{count(rest)}个月"] if rest else []))
+
+
+def yuan(amount: int) -> tuple[str, ...]:
+    """Yuan in recorded parts: 14072 -> 一万, 四千零, 七十二块. From 0 to 99,999,999; ValueError outside."""
+    if not 0 <= amount < 10 ** 8:
+        raise ValueError(f"amount out of range: {amount}")
+    wan, rest = divmod(amount, 10_000)
+    hundreds, tail = divmod(rest, 100)
+    parts = [f"{_two(count(wan))}万"] if wan else []
+    skips = bool(tail) and not hundreds % 10
+    if hundreds:
+        parts.append(("零" if wan and hundreds < 10 else "") + _two(number(hundreds * 100)) + ("零" if skips else ""))
+    elif wan and skips:
+        parts[0] += "零"
+    if tail:
+        parts.append(_tail(tail, bool(parts), skips))
+    parts = parts or ["零"]
+    return (*parts[:-1], f"{parts[-1]}块")
+
+
+def jiao(n: int) -> tuple[str, ...]:
+    """The tenths of a yuan behind yuan: 5 -> 五毛; nothing for 0."""
+    return (f"{count(n)}毛",) if n else ()
+
+
+def _tail(tail: int, follows: bool, after_zero: bool) -> str:
+    """Tens and ones behind what stands before them: 五, 零五, 一十五."""
+    if not follows:
+        return count(tail)
+    words = f"一{number(tail)}" if 10 <= tail < 20 else number(tail)
+    return f"零{words}" if tail < 10 and not after_zero else words
+
+
+def _two(words: str) -> str:
+    return words.replace("二千", "两千").replace("二百", "两百")
+
+
+def number_parts() -> tuple[str, ...]:
+    """Every recorded part of a number, the most heard first."""
+    found = [year(n) for n in SPOKEN_YEARS] + [f"{number(m)}月" for m in range(1, 13)]
+    found += [part for months in (*range(12), *(12 * y + m for y in SPOKEN_DURATION_YEARS for m in range(12)))
+              for part in duration(months)]
+    found += [age(12 * years)[0] for years in SPOKEN_AGES]
+    amounts = [*range(10_000), *(w * 10_000 + rest for w in SPOKEN_TEN_THOUSANDS for rest in (0, *range(1_000)))]
+    found += [part for amount in amounts for part in yuan(amount)]
+    found += [part for n in range(10) for part in jiao(n)]
+    return tuple(dict.fromkeys(found))
 
 
 def sentences(text: str) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
-"""Audio cache: rendered sentences by voice, text and pace, bounded on disk."""
+"""Audio cache: rendered sentences by voice, text and pace, bounded on disk, or in memory alone."""
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import logging
 import os
@@ -87,6 +88,34 @@ class AudioCache:
                     return
                 path.unlink(missing_ok=True)
                 total -= size
+
+
+class MemoryCache:
+    """The same in memory: for sentences that say something about a listener. Thread-safe."""
+
+    def __init__(self, most: int = 64):
+        """``most``: pieces of speech that are kept."""
+        self._most, self._found = most, collections.OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, parts: tuple[str, ...], make: Callable[[], Speech]) -> Speech:
+        """See ``AudioCache``; what is asked for twice at once may be made twice."""
+        found = self.find(parts)
+        return found if found is not None else self._kept(_key(parts), make())
+
+    def find(self, parts: tuple[str, ...]) -> Speech | None:
+        """See ``AudioCache``."""
+        with self._lock:
+            if _key(parts) in self._found:
+                self._found.move_to_end(_key(parts))
+            return self._found.get(_key(parts))
+
+    def _kept(self, key: str, speech: Speech) -> Speech:
+        with self._lock:
+            self._found[key] = speech
+            while len(self._found) > self._most:
+                self._found.popitem(last=False)
+        return speech
 
 
 def _key(parts: tuple[str, ...]) -> str:

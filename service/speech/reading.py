@@ -15,6 +15,8 @@ from typing import Mapping
 
 from pypinyin import Style, lazy_pinyin
 
+from service.core.wording import JOINT
+
 _CHINESE = re.compile(r"[\u3007\u3400-\u9fff]+")
 _DIGITS, _POWERS = "〇零一二三四五六七八九十", "百千万亿"
 _KEEPS_YI = re.compile(
@@ -48,7 +50,7 @@ def read(text: str, readings: Mapping[str, str]) -> tuple[Token, ...]:
             sounds = lazy_pinyin(word, style=Style.TONE3, neutral_tone_with_five=True)
             free += [len(tokens) + i for i, c in enumerate(word) if c in "一不"]
         else:
-            tokens += [Token(start + i, c, False) for i, c in enumerate(word) if not c.isspace()]
+            tokens += [Token(start + i, c, False) for i, c in enumerate(word) if not c.isspace() and c != JOINT]
             continue
         tokens += [Token(start + i, sound, True) for i, sound in enumerate(sounds)]
     for i in free:

@@ -17,14 +17,14 @@ from functools import partial
 from typing import Iterable
 
 from service.core.model import Guide
-from service.core.wording import clauses
+from service.core.wording import JOINT, clauses
 from service.errors import VoiceError
-from service.speech.cache import AudioCache
+from service.speech.cache import AudioCache, MemoryCache
 from service.speech.pack import FAMILY
 from service.speech.queue import NOW, SOON, SPARE, RenderQueue
 from service.speech.sound import at_tempo
 from service.speech.voice import USUAL_CPM, Speech, Voice
-from service.speech.voices import KOKORO, PYTTSX3, Voices
+from service.speech.voices import KOKORO, PACK, PYTTSX3, Voices
 
 log = logging.getLogger(__name__)
 OPENING_WAIT_S = 0.2
@@ -50,7 +50,7 @@ class Speaker:
     """Speaks sentences in the voices that there are. Thread-safe."""
 
     def __init__(self, voices: Voices, cache: AudioCache):
-        self.voices, self._cache = voices, cache
+        self.voices, self._cache, self._memory = voices, cache, MemoryCache()
         self._renderer = RenderQueue()
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
         self._bridge, self._version = "", ""
@@ -77,6 +77,8 @@ class Speaker:
         if number:
             return self._clause(text, pace_cpm, voice_id, number)
         self.voices.require_speakable(text)
+        if self._is_better_rendered(text, voice_id) and not opening:
+            return Piece(self._in_time(text, pace_cpm, voice_id, LATER_WAIT_S), None)
         ready = self._ready(text, pace_cpm, voice_id)
         if ready:
             return Piece(ready, None)
@@ -117,7 +119,7 @@ class Speaker:
         except VoiceError:
             log.debug("the natural voice cannot speak it")
         else:
-            return Piece(self._at_pace(first, pace_cpm), 2 if len(parts) > 1 else None)
+            return Piece(self._at_pace(first, pace_cpm, self._cache_of(text)), 2 if len(parts) > 1 else None)
         return Piece(self._plain(text, pace_cpm), None)
 
     def _clause(self, text: str, pace_cpm: int, voice_id: str, number: int) -> Piece:
@@ -138,7 +140,7 @@ class Speaker:
     # --- in order --------------------------------------------------------------------------------
 
     def _in_time(self, text: str, pace_cpm: int, voice_id: str, wait_s: float) -> Speech:
-        for layer in self.voices.order:
+        for layer in self._order(text):
             if layer == PYTTSX3:
                 break
             if layer == KOKORO:
@@ -151,18 +153,32 @@ class Speaker:
 
     def _ready(self, text: str, pace_cpm: int, voice_id: str) -> Speech | None:
         """What can be spoken without waiting, in the first voice of the order that has it."""
-        for layer in self.voices.order:
+        for layer in self._order(text):
             if layer == PYTTSX3:
                 return None if self._waits_for_kokoro(voice_id) else self._plain(text, pace_cpm)
             if layer == KOKORO:
                 voice = self.voices.natural(voice_id)
-                speech = voice and self._cache.find(self._parts(voice, text))
-                speech = speech and self._at_pace(speech, pace_cpm)
+                speech = voice and self._cache_of(text).find(self._parts(voice, text))
+                speech = speech and self._at_pace(speech, pace_cpm, self._cache_of(text))
             else:
                 speech = self._recorded(text, pace_cpm, voice_id, layer)
             if speech:
                 return speech
         return None
+
+    def _order(self, text: str) -> tuple[str, ...]:
+        """The layers in the order in which they are tried for a sentence.
+
+        Figures that are joined from recorded parts are misheard three times as often as a whole sentence, so that
+        Kokoro goes before them where it is in time.
+        """
+        order = self.voices.order
+        if JOINT not in text or not {PACK, KOKORO} <= set(order) or order.index(KOKORO) < order.index(PACK):
+            return order
+        return tuple({PACK: KOKORO, KOKORO: PACK}.get(layer, layer) for layer in order)
+
+    def _is_better_rendered(self, text: str, voice_id: str) -> bool:
+        return JOINT in text and self._waits_for_kokoro(voice_id)
 
     def _waits_for_kokoro(self, voice_id: str) -> bool:
         order = self.voices.order
@@ -173,7 +189,7 @@ class Speaker:
         if self.voices.natural(voice_id) is None:
             return None
         try:
-            return self._at_pace(self._rendered(text, voice_id, NOW).result(wait_s), pace_cpm)
+            return self._at_pace(self._rendered(text, voice_id, NOW).result(wait_s), pace_cpm, self._cache_of(text))
         except TooLate:
             log.info("the natural voice was late")
         except VoiceError as e:
@@ -183,14 +199,15 @@ class Speaker:
     def _rendered(self, text: str, voice_id: str, urgency: int) -> Future:
         voice = self.voices.natural(voice_id)
         parts = self._parts(voice, text)
-        make = partial(self._cache.get, parts, partial(voice.synthesize, text, USUAL_CPM))
+        make = partial(self._cache_of(text).get, parts, partial(voice.synthesize, text, USUAL_CPM))
         return self._renderer.submit(parts, make, urgency)
 
     def _recorded(self, text: str, pace_cpm: int, voice_id: str, layer: str | None = None) -> Speech | None:
         for name in [layer] if layer else self._recorded_layers():
             speech = self.voices.recorded(text, voice_id, name)
             if speech:
-                return self._at_pace(speech, pace_cpm, cached=name != FAMILY)
+                # A family's is deleted for good, and so lies nowhere else.
+                return self._at_pace(speech, pace_cpm, self._cache_of(text) if name != FAMILY else None)
         return None
 
     def _recorded_layers(self) -> list[str]:
@@ -198,13 +215,15 @@ class Speaker:
 
     def _plain(self, text: str, pace_cpm: int) -> Speech:
         voice = self.voices.plain
-        return self._cache.get((*self._parts(voice, text), str(pace_cpm)), lambda: voice.synthesize(text, pace_cpm))
+        return self._cache_of(text).get((*self._parts(voice, text), str(pace_cpm)),
+                                        lambda: voice.synthesize(text, pace_cpm))
 
-    def _at_pace(self, speech: Speech, pace_cpm: int, cached: bool = True) -> Speech:
-        """The speech at another pace and the same pitch.
+    def _cache_of(self, text: str) -> AudioCache | MemoryCache:
+        """What is joined from figures says something about the listener, and is in no file."""
+        return self._memory if JOINT in text else self._cache
 
-        ``cached``: False for a family's, which is deleted for good and so lies nowhere else.
-        """
+    def _at_pace(self, speech: Speech, pace_cpm: int, cache: AudioCache | MemoryCache | None) -> Speech:
+        """The speech at another pace and the same pitch, kept in ``cache`` if there is one."""
         factor = pace_cpm / USUAL_CPM
         if factor == 1:
             return speech
@@ -212,9 +231,9 @@ class Speaker:
             samples, rate_hz = speech.samples()
             marks = tuple((at, round(when / factor, 3)) for at, when in speech.marks)
             return Speech.of(at_tempo(samples, rate_hz, factor), rate_hz, marks)
-        if not cached:
+        if cache is None:
             return stretch()
-        return self._cache.get((hashlib.sha256(speech.wav).hexdigest(), str(pace_cpm)), stretch)
+        return cache.get((hashlib.sha256(speech.wav).hexdigest(), str(pace_cpm)), stretch)
 
     def _parts(self, voice: Voice, text: str) -> tuple[str, ...]:
         return voice.name, self._version, text
@@ -223,6 +242,9 @@ class Speaker:
 
     def _get_ready(self, text: str, pace_cpm: int, voice_id: str, opening: bool) -> None:
         try:
+            if self._is_better_rendered(text, voice_id):
+                self._rendered(text, voice_id, SOON)
+                return
             if self._ready(text, pace_cpm, voice_id):
                 return
             if not self._waits_for_kokoro(voice_id):

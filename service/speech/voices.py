@@ -11,7 +11,7 @@ from typing import Mapping
 import numpy as np
 
 from service.core.model import Lexicon
-from service.core.wording import clauses
+from service.core.wording import JOINT, pieces, unjointed
 from service.errors import PackError, VoiceError
 from service.speech.kokoro import TIMBRES, KokoroEngine, KokoroVoice
 from service.speech.pack import FAMILY, NATURAL, Pack, find_packs
@@ -24,6 +24,10 @@ LAYERS = (FAMILY, PACK, KOKORO, PYTTSX3)
 """Where a sentence may come from, in the usual order."""
 JOIN_PAUSE_S = 0.2
 """Between two clauses that were recorded apart, seconds, beside the silence at their ends."""
+JOINT_PAUSE_S = 0.04
+"""Between two parts of one clause, whose silence at the joint is cut away."""
+SILENT = 0.01
+"""Samples below are silence, of 1."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,8 @@ class Voices:
         """
         pack = self._pack(voice_id, layer)
         try:
-            texts = self._found(pack, text) if pack else ()
-            return joined([self._recording(pack, t) for t in texts], list(map(len, texts))) if texts else None
+            parts = self._found(pack, text) if pack else ()
+            return joined([self._recording(pack, part) for part, _ in parts], spans(parts, text)) if parts else None
         except (PackError, VoiceError) as e:
             log.warning("a recording cannot be used: %s", e)
             return None
@@ -139,14 +143,16 @@ class Voices:
         wanted = voice_id if layer == FAMILY or any(p.info.id == voice_id for p in packs) else self.behind(voice_id)
         return next((p for p in packs if p.info.id == wanted), None)
 
-    def _found(self, pack: Pack, text: str) -> tuple[str, ...]:
-        """The recorded texts that make up the sentence: itself, or all its clauses, or nothing."""
-        if pack.find(text, self._reading(pack, text)):
-            return (text,)
-        parts = clauses(text)
-        # One clause is the whole sentence, and that is not there.
-        whole = len(parts) > 1 and all(pack.find(part, self._reading(pack, part)) for part in parts)
-        return parts if whole else ()
+    def _found(self, pack: Pack, text: str) -> tuple[tuple[str, int], ...]:
+        """The recorded texts that make up the sentence, each with the characters that it covers: itself, or all
+        its parts, or nothing."""
+        whole = unjointed(text)
+        if pack.find(whole, self._reading(pack, whole)):
+            return ((whole, len(text)),)
+        parts = pieces(text)
+        # One part is the whole sentence, and that is not there.
+        found = (len(parts) > 1 or text != whole) and all(pack.find(p, self._reading(pack, p)) for p, _ in parts)
+        return parts if found else ()
 
     def _recording(self, pack: Pack, text: str) -> tuple[np.ndarray, int, tuple]:
         reading = self._reading(pack, text)
@@ -156,13 +162,43 @@ class Voices:
         return spoken(text, self._lexicon).reading if pack.info.kind == NATURAL else ""
 
 
-def joined(parts: list[tuple[np.ndarray, int, tuple]], lengths: list[int]) -> Speech:
-    """Clauses one behind the other. ``parts`` are (samples, rate in Hz, marks), all of one rate;
-    ``lengths`` the characters of each."""
+@dataclass(frozen=True)
+class Span:
+    """Where a recorded part stands in a sentence."""
+
+    length: int
+    """Characters that it covers."""
+    tight: bool
+    """True if the next part follows within the clause."""
+
+
+def spans(parts: tuple[tuple[str, int], ...], text: str) -> list[Span]:
+    """The spans of the parts of a text, as ``wording.pieces`` gives them."""
+    found, at = [], 0
+    for _, length in parts:
+        at += length
+        behind = text[max(0, at - 2):at].strip(JOINT)
+        found.append(Span(length, not behind or behind[-1] not in "，、；：。？！"))
+    return found
+
+
+def joined(parts: list[tuple[np.ndarray, int, tuple]], spans: list[Span]) -> Speech:
+    """Parts one behind the other. ``parts`` are (samples, rate in Hz, marks), all of one rate."""
     rate_hz, sounds, marks, at, character = parts[0][1], [], [], 0, 0
-    pause = np.zeros(round(JOIN_PAUSE_S * rate_hz), np.float32)
-    for (samples, _, own), length in zip(parts, lengths):
-        marks += [(character + index, round(at / rate_hz + when, 3)) for index, when in own]
-        sounds += [samples, pause]
-        at, character = at + len(samples) + len(pause), character + length
+    for i, ((samples, _, own), span) in enumerate(zip(parts, spans)):
+        before, after = i > 0 and spans[i - 1].tight, span.tight and i + 1 < len(parts)
+        kept, cut = _without_silence(samples, before, after)
+        marks += [(character + index, round(max(0.0, (at - cut) / rate_hz + when), 3)) for index, when in own]
+        pause = np.zeros(round((JOINT_PAUSE_S if span.tight else JOIN_PAUSE_S) * rate_hz), np.float32)
+        sounds += [kept, pause]
+        at, character = at + len(kept) + len(pause), character + span.length
     return Speech.of(np.concatenate(sounds[:-1]), rate_hz, tuple(marks))
+
+
+def _without_silence(samples: np.ndarray, before: bool, after: bool) -> tuple[np.ndarray, int]:
+    """The samples without the silence at the ends that are joined tightly, and how many were cut in front."""
+    loud = np.flatnonzero(np.abs(samples) > SILENT)
+    if not len(loud):
+        return samples, 0
+    first, last = loud[0] if before else 0, loud[-1] + 1 if after else len(samples)
+    return samples[first:last], int(first)

@@ -118,7 +118,8 @@ class Hearer:
         if self._forget.is_set():
             self._forget.clear()
             self._stream.forget()
-        for event in self._stream.feed(pcm):
+        expects = self._talks.expects(self.talk_id) if self.talk_id else ""
+        for event in self._stream.feed(pcm, expects):
             if self._forget.is_set():
                 return
             if isinstance(event, SpeechBegan):

@@ -36,7 +36,7 @@ class Screen:
 
     def shown(self, reply: Reply) -> None:
         """What an answer shows and does not say."""
-        self._lines(*reply.shown)
+        self._lines(*reply.shown, *([f"{self._label('you_pressed')} {reply.entry}"] if reply.entry else []))
 
     def sentence(self, text: str) -> None:
         """One sentence of the guide."""
@@ -44,11 +44,11 @@ class Screen:
 
     def choices(self, reply: Reply) -> None:
         """What can be pressed here, and what can be pressed everywhere."""
-        names = self._labels().get("key_names", {})
+        names = self._labels().get("key_names" if reply.entry is None else "digit_names", {})
         if reply.choices:
             self._lines(*(self._bold(f"    {c.key}  {c.label}") for c in reply.choices))
         space = f"{self._label('space')} {self._label('pause')}"
-        self._lines("    " + "   ".join([*(f"{key} {names.get(key, '')}" for key in PAD), space]))
+        self._lines("    " + "   ".join([*(f"{key} {names[key]}" for key in PAD if key in names), space]))
 
     def notice(self, text: str) -> None:
         """One line that is no answer."""

@@ -35,7 +35,7 @@ def reply_json(view: View, talks: Talks, listening: bool) -> dict:
         "sentences": [{"text": t, "audio": f"{base}/{i}"} for i, t in enumerate(reply.sentences)],
         "shown": list(reply.shown),
         "choices": [{"key": c.key, "label": c.label} for c in reply.choices],
-        "resumes": reply.resumes, "pace_cpm": reply.pace_cpm, "loudness_db": reply.loudness_db,
+        "entry": reply.entry, "resumes": reply.resumes, "pace_cpm": reply.pace_cpm, "loudness_db": reply.loudness_db,
         "voice": voice, "voice_label": voice_label,
         "likes": {"voice": reply.voice, "pace_cpm": reply.own_pace_cpm, "loudness_db": reply.loudness_db},
         "hint_after_s": reply.hint_after_s, "listening": listening,
@@ -147,7 +147,7 @@ def _audio_turn(talks: Talks, listening: Listening, session: str) -> View:
     turn_id = request.headers.get("Turn-Id", "")
     if not _TURN_ID.fullmatch(turn_id):
         raise BadRequest("Turn-Id: 1 to 64 letters, digits, - or _")
-    heard = listening.once(read_pcm(request.get_data()))
+    heard = listening.once(read_pcm(request.get_data()), talks.expects(session))
     view = heard.hearing and talks.hear(session, turn_id, heard.hearing)
     if view is None:
         raise _NothingHeard("no speech in the recording")

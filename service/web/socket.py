@@ -111,13 +111,16 @@ class _Connection:
     async def _audio(self, pcm: bytes) -> None:
         if len(pcm) > LARGEST_CHUNK_BYTES or len(pcm) % 2:
             raise BadRequest("not 16 bit audio in small pieces")
-        for event in await self._in_pool(lambda: list(self._stream.feed(pcm))):
+        for event in await self._in_pool(self._feed, pcm):
             if isinstance(event, SpeechBegan):
                 self._beside = self._speaking
                 await self.tell(type="hearing")
             elif isinstance(event, Heard):
                 await self.tell(type="thinking")
                 await self._turn(event.hearing)
+
+    def _feed(self, pcm: bytes) -> list[SpeechBegan | Heard]:
+        return list(self._stream.feed(pcm, self._talks.expects(self._talk_id)))
 
     async def _turn(self, hearing: Hearing) -> None:
         if self._beside:

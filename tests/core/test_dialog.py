@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from service.core.dialog import (LOUDNESS_DB, PACE_CPM, SLOWEST_CPM, WAIT_S, Ask, Fault, Key, Match, NoInput,
+from service.core.dialog import (LOUDNESS_DB, PACE_CPM, SLOWEST_CPM, WAIT_S, Ask, Fault, Fill, Key, Match, NoInput,
                                  NoMatch, Notice, Rejoin, Session, Start, Told, Voice, advance, opening)
 from service.core.model import HELP, ROOT
 from service.core.understanding import Expectation
@@ -38,7 +38,7 @@ class Talk:
         return self
 
     def hear(self, text):
-        expect = Expectation(self.session.node, self.session.asked)
+        expect = Expectation.of(self.session, TODAY)
         return self(self.understanding.interpret(text, expect))
 
     def do(self, *commands):
@@ -303,13 +303,21 @@ def test_the_last_content_is_in_what_is_said_again_even_if_a_remark_was_cut(talk
 
 
 def test_the_content_that_was_told_last_is_in_what_is_said_again(guide):
-    for node in (n for n in guide.nodes.values() if not n.options):
+    for node in (n for n in guide.nodes.values() if not n.options and n.id not in guide.forms.forms):
         parts = (node.say, *(s.sentences for s in node.steps), *node.more)
         content, talk = {s.text for part in parts for s in part}, Talk(guide).ask(node.id)
         for _ in range(len(node.steps) or len(node.more) + 1):
             last = [text for text in talk.said if text in content][-1]
             assert last in talk("#").said, node.id
             talk("1")
+
+
+def test_a_result_and_what_is_told_behind_it_are_said_again(guide):
+    talk = Talk(guide).ask("m4_age")(Fill({"kind": "M60", "birth_year": "1969", "birth_month": "12"}), "1")
+    result = talk.said
+    assert result and talk("#").said == result
+    for part in guide.nodes["m4_age"].more:
+        assert part[-1].text in talk("1").said and part[-1].text in talk("#").said
 
 
 def test_the_age_of_the_guide_is_said_again_too(guide):
@@ -511,7 +519,7 @@ def test_a_fact_is_not_stale_on_its_very_day_of_review(guide):
 
 
 def test_the_guide_tells_its_own_age(guide):
-    assert "这些内容，最近一次核对是二〇二六年十一月二十三日。" in Talk(guide).ask("m5_about").said
+    assert "这些内容，最近一次核对是二〇二六年十一月二十四日。" in Talk(guide).ask("m5_about").said
     assert "有两处该重新核对了，讲到时我会先提醒您。" in Talk(guide).ask("m5_about").said
     assert "现在没有过期的数。" in Talk(guide, today=BEFORE_REVIEW).ask("m5_about").said
 

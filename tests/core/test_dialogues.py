@@ -7,6 +7,7 @@ say, ``presses``, ``silence``, ``rejoins``; nothing in the first turn, where the
 """
 
 import datetime
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import yaml
 
 from service.core.dialog import Key, NoInput, Rejoin, Reply, Session, Start, advance
 from service.core.understanding import Expectation
+from service.core.wording import unjointed
 
 PLAYS = sorted((Path(__file__).resolve().parents[1] / "dialogues").glob("*.yaml"))
 TODAY = datetime.date(2026, 11, 23)
@@ -21,13 +23,13 @@ DEEDS = ("hears", "presses", "silence", "rejoins")
 CHECKS = ("guide", "only", "not_guide", "quiet", "at", "state", "step", "pace", "loudness")
 
 
-def outcome(turn: dict, session: Session, understanding):
+def outcome(turn: dict, session: Session, understanding, today: datetime.date = TODAY):
     """What the listener did in this turn."""
     match [deed for deed in DEEDS if deed in turn]:
         case []:
             return Start()
         case ["hears"]:
-            return understanding.interpret(turn["hears"], Expectation(session.node, session.asked))
+            return understanding.interpret(turn["hears"], Expectation.of(session, today))
         case ["presses"]:
             return Key(str(turn["presses"]))
         case ["silence"]:
@@ -39,6 +41,7 @@ def outcome(turn: dict, session: Session, understanding):
 
 def faults(turn: dict, reply: Reply) -> list[str]:
     """How the answer differs from what the play demands."""
+    reply = replace(reply, sentences=tuple(map(unjointed, reply.sentences)))
     found, rest = [], list(reply.sentences)
     for sentence in turn.get("guide", ()):
         if sentence in rest:
@@ -63,7 +66,7 @@ def test_dialogue(path, guide, understanding):
     session, reply, acted = Session(), None, []
     for number, turn in enumerate(play["turns"]):
         cut = reply.sentences[reply.sentences.index(turn["during"]):] if "during" in turn else ()
-        session, reply = advance(guide, session, outcome(turn, session, understanding), today, cut)
+        session, reply = advance(guide, session, outcome(turn, session, understanding, today), today, cut)
         acted.append(f"听的人: {[turn[d] for d in DEEDS if d in turn]}\n指南: {''.join(reply.sentences)}")
         assert not faults(turn, reply), f"{play['title']}, turn {number}\n" + "\n".join(
             [*faults(turn, reply), *acted])

@@ -13,30 +13,57 @@ from service.core.understanding import Expectation, labelled_phrases
 TODAY = datetime.date(2026, 11, 23)
 
 
-def reached(guide, keys_of) -> set[str]:
-    """Nodes that a listener comes to who only ever uses the keys that ``keys_of(reply)`` gives."""
+DIGITS = {"birth_year": "1969", "birth_month": "12", "months": "1402", "balance": "60000", "wage": "5000",
+          "chosen": "5000", "med_year": "2027", "med_months": "2108", "med_local": "1000"}
+"""An answer by keys to every question that takes digits."""
+
+
+def reached(guide, keys_of) -> tuple[set[str], set[str]]:
+    """Nodes that a listener comes to, and sentences heard, with only the keys that ``keys_of(reply)`` gives.
+
+    Where digits are taken it is a whole answer, 0 or nothing.
+    """
     session, reply = advance(guide, Session(), Start(), TODAY)
-    seen, queue = {session}, collections.deque([(session, reply)])
+    seen, said, queue = {place(session)}, set(reply.sentences), collections.deque([(session, reply)])
     while queue:
         session, reply = queue.popleft()
-        for key in keys_of(reply):
-            after, answer = advance(guide, session, Key(key), TODAY)
+        digits = (DIGITS[session.form.field] + "#", "0#", "*") if reply.entry is not None else ()
+        for keys in digits or keys_of(reply):
+            after, answer = session, reply
+            for key in keys:
+                after, answer = advance(guide, after, Key(key), TODAY)
             # Where one can go does not depend on the voice or on what was heard before.
             after = replace(after, pace_cpm=180, loudness_db=0, visited=())
-            if after not in seen:
-                seen.add(after)
+            said.update(answer.sentences)
+            if place(after) not in seen:
+                seen.add(place(after))
                 queue.append((after, answer))
-    return {s.node for s in seen}
+    return {node for node, *_ in seen}, said
+
+
+def place(session: Session) -> tuple:
+    """Where somebody is, without what was answered elsewhere or earlier."""
+    form = session.form if session.form and session.form.node == session.node else None
+    return (session.node, session.part, session.done, session.asked, session.paused, session.waiting, session.origin,
+            form and (form.stage, form.field, form.tries > 0))
+
+
+def content(guide) -> set[str]:
+    """Everything in the sections but their brief words."""
+    parts = (part for n in guide.nodes.values() for part in (n.say, *(s.sentences for s in n.steps), *n.more))
+    return {sentence.text for part in parts for sentence in part}
 
 
 def test_by_keys_alone(guide):
-    assert reached(guide, lambda reply: KEYS) == set(guide.nodes)
+    nodes, said = reached(guide, lambda reply: KEYS)
+    assert nodes == set(guide.nodes) and content(guide) <= said
 
 
 def test_by_touch_alone(guide):
     def shown(reply):
         return [*(c.key for c in reply.choices), "*", "0", "9"]
-    assert reached(guide, shown) == set(guide.nodes)
+    nodes, said = reached(guide, shown)
+    assert nodes == set(guide.nodes) and content(guide) <= said
 
 
 def test_no_node_is_deeper_than_four_keys(guide):

@@ -8,7 +8,7 @@ import pytest
 
 from service.errors import VoiceError
 from service.speech import cache as caches
-from service.speech.cache import AudioCache
+from service.speech.cache import AudioCache, MemoryCache
 from service.speech.voice import Speech
 
 LIMIT = 10_000_000
@@ -35,19 +35,32 @@ def test_what_was_rendered_once_comes_from_the_cache_with_its_marks(tmp_path, vo
     assert first.marks == ((0, 0.03), (2, 0.5)) and voice.asked == ["a"]
 
 
-def test_only_what_is_there_is_found(tmp_path, voice):
-    cache = AudioCache(tmp_path / "not there yet", LIMIT)
+@pytest.fixture(params=["files", "memory"])
+def cache(tmp_path, request):
+    """Both keep the same contract."""
+    return AudioCache(tmp_path / "not there yet", LIMIT) if request.param == "files" else MemoryCache()
+
+
+def test_only_what_is_there_is_found(cache, voice):
     assert cache.find(("v", "您好。")) is None
     made = cache.get(("v", "您好。"), voice.make("a"))
     assert cache.find(("v", "您好。")) == made
 
 
 @pytest.mark.parametrize("parts", [("v", "您好。", "140"), ("w", "您好。", "180"), ("v", "您好", "。180"), ("v", "您好。180")])
-def test_what_differs_in_any_part_is_rendered_anew(tmp_path, voice, parts):
-    cache = AudioCache(tmp_path, LIMIT)
+def test_what_differs_in_any_part_is_rendered_anew(cache, voice, parts):
     cache.get(("v", "您好。", "180"), voice.make("a"))
     cache.get(parts, voice.make("b"))
     assert voice.asked == ["a", "b"]
+
+
+def test_memory_holds_the_latest_and_writes_no_file(tmp_path, voice, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cache = MemoryCache(most=2)
+    for name in "abac":
+        cache.get((name,), voice.make(name))
+    assert voice.asked == ["a", "b", "c"] and cache.find(("b",)) is None and cache.find(("a",)) is not None
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_asked_for_twice_at_once_is_made_once(tmp_path, voice):

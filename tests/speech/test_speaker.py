@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from service.core.wording import clauses
+from service.core.wording import clauses, joint
 from service.errors import VoiceError
 from service.speech.pack import FAMILY, Pack, PackInfo, Recording
 from service.speech.speaker import LATER_WAIT_S
@@ -204,6 +204,41 @@ def test_a_question_in_doubt_is_joined_from_recorded_clauses(ready, natural):
     assert natural.asked == [] and speech.length_s > sum(parts)
     begins = [at for at, _ in speech.marks]
     assert begins == sorted(begins) and begins[0] == 0 and question.index("还") in begins
+
+
+FIGURES = f"养老一共交了{joint('十二年', '零三个月')}。"
+"""A sentence whose figures are recorded parts."""
+
+
+def test_figures_are_rendered_whole_where_that_is_in_time_and_joined_where_it_is_not(ready, natural, monkeypatch):
+    assert is_natural(ready.piece(FIGURES, USUAL_CPM, "", 0, opening=False).speech)
+    assert is_natural(ready.piece(FIGURES, USUAL_CPM, "", 0, opening=True).speech), "it is there by now"
+    monkeypatch.setattr("service.speech.speaker.LATER_WAIT_S", 0.1)
+    natural.let.clear()
+    other = f"养老一共交了{joint('十三年', '零三个月')}。"
+    for opening in (True, False):
+        piece = ready.piece(other, USUAL_CPM, "", 0, opening)
+        assert not is_natural(piece.speech) and piece.next is None
+
+
+def test_figures_are_joined_tightly_within_a_clause(ready, natural):
+    ready.voices.use_natural({})
+    speech = ready.speak(FIGURES, USUAL_CPM)
+    parts = [ready.speak(part, USUAL_CPM).length_s for part in ("养老一共交了", "十二年", "零三个月")]
+    assert natural.asked == [] and max(parts) < speech.length_s < sum(parts)
+    begins, times = zip(*speech.marks)
+    assert list(begins) == sorted(begins) and list(times) == sorted(times) and times[-1] < speech.length_s
+    assert {0, FIGURES.index("十二"), FIGURES.index("零三")} <= set(begins)
+
+
+def test_what_is_joined_from_figures_lies_in_no_file(ready, tmp_path):
+    before = set(tmp_path.rglob("*.speech"))
+    for pace in (140, 260):
+        assert ready.speak(FIGURES, pace).length_s > 0.5
+    ready.speak(f"现在{joint('没有录的数')}块。", 140)
+    assert set(tmp_path.rglob("*.speech")) == before
+    ready.speak("没有录的话。", 140)
+    assert set(tmp_path.rglob("*.speech")) > before
 
 
 @pytest.mark.parametrize("text", ["", "。", "🙂🙂", "好" * 5000])

@@ -44,8 +44,8 @@ export class Conversation {
   #held = null;
   /** The turn that is on its way; only one at a time, so that the order of presses is kept. */
   #busy = null;
-  /** What was pressed while a turn was on its way. */
-  #next = null;
+  /** What was pressed while a turn was on its way: the last wish, or all digits of a number. */
+  #next = [];
   #offline = false;
   #thinking = false;
   #probing = null;
@@ -265,8 +265,7 @@ export class Conversation {
     } finally {
       this.#busy = null;
     }
-    const next = this.#next;
-    this.#next = null;
+    const next = this.#next.shift() ?? null;
     if (reply) this.#receive(reply, next !== null);
     if (problem) await this.#refused(problem);
     else if (next) this.#take(next);
@@ -308,9 +307,20 @@ export class Conversation {
       this.#notice = input.delivery;
       return;
     }
+    if (BY_ITSELF.includes(input.event)) return;
+    if (input.key && this.#takesDigits) {
+      // A number is its digits, each of them, in their order.
+      this.#next.push(input);
+      return;
+    }
     // Pressed once more because nothing seemed to happen: that is not a second wish.
     const again = input.key === this.#busy.key && input.event === this.#busy.event;
-    if (!again && !BY_ITSELF.includes(input.event)) this.#next = input;
+    if (!again) this.#next = [input];
+  }
+
+  /** True while keys are digits of a number. */
+  get #takesDigits() {
+    return typeof this.#reply?.entry === 'string';
   }
 
   #adopt(reply) {

@@ -7,7 +7,7 @@ const PADDING_PX = 8;
 const SHORT = 4;
 
 /** @typedef {'idle'|'listening'|'thinking'|'speaking'|'paused'|'offline'} Lamp */
-/** @typedef {'pressed'|'shown'|'brief'|'offline'} NoticeKind */
+/** @typedef {'pressed'|'entry'|'shown'|'brief'|'offline'} NoticeKind */
 
 /** The page. */
 export class View {
@@ -59,8 +59,10 @@ export class View {
     this.#showStep(reply.step);
     this.#showChoices(reply.choices);
     if (reply.sentences.length) this.#showSentences(reply.sentences);
+    this.#showKeys(typeof reply.entry === 'string');
     if (reply.shown.length) this.notice(reply.shown.join(' '), 'shown');
-    else this.clearNotice('pressed', 'shown', 'offline');
+    else if (reply.entry) this.notice(`${this.#labels.you_pressed} ${reply.entry}`, 'entry');
+    else this.clearNotice('pressed', 'entry', 'shown', 'offline');
   }
 
   /**
@@ -183,6 +185,17 @@ export class View {
   typeSize(large) {
     document.documentElement.classList.toggle('large', large);
     setText(byId('type-size'), large ? this.#labels.smaller : this.#labels.larger);
+  }
+
+  /**
+   * What the keys are called.
+   * @param {boolean} digits true: they are digits of a number
+   */
+  #showKeys(digits) {
+    const names = digits ? this.#labels.digit_names : this.#labels.key_names;
+    for (const button of document.querySelectorAll('#keypad button')) {
+      setText(button.querySelector('.name'), names[button.dataset.key] ?? '');
+    }
   }
 
   /** Nothing to choose: no button. */
