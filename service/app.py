@@ -39,7 +39,8 @@ from service.store.database import open_database
 from service.store.talks import TalkStore
 from service.talks import Library, Talks, utc_now
 from service.web import socket
-from service.web.api import LARGEST_BODY_BYTES, create_api, register_errors
+from service.web.api import LARGEST_BODY_BYTES, PREFIX, create_api, register_errors
+from service.web.calculators import create_calculators
 from service.web.family import create_family
 from service.web.device import create_device
 from service.web.events import PATHS as EVENT_PATHS
@@ -191,6 +192,7 @@ def create_flask(talks: Talks, listening: Listening, care: Care | None = None,
     register_errors(flask, talks)
     register_headers(flask)
     flask.register_blueprint(create_api(talks, listening, care))
+    flask.register_blueprint(create_calculators(talks, care.now if care else utc_now, PREFIX))
     flask.register_blueprint(create_kiosk(talks))
     flask.register_blueprint(create_pages(talks))
     if care:

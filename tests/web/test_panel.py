@@ -117,6 +117,9 @@ TABLE = {
     ("POST", "/panel/account/totp/off"): LOGGED_IN,
     ("GET", "/panel/figures"): LOGGED_IN,
     ("GET", "/panel/figures.<kind>"): LOGGED_IN,
+    ("GET", "/panel/calculators"): LOGGED_IN,
+    ("GET", "/panel/calculators/<calculator>"): LOGGED_IN,
+    ("POST", "/panel/calculators/<calculator>"): "LUUUUU",
     ("GET", "/panel/cards"): LOGGED_IN,
     ("GET", "/panel/cards/<node_id>.<size>.pdf"): LOGGED_IN,
     ("GET", "/panel/teach"): TEACHES,
@@ -176,7 +179,7 @@ def filled(rule: str, site: PanelSite, household) -> str:
               "invitation_id": household.invitation, "miss_id": household.miss, "token": household.link,
               "member_id": site.seed.accounts["viewer"], "account_id": site.seed.accounts["editor"], "node_id": node, "size": "a4", "kind": "csv",
               "check_id": "no-such-check", "publication_id": 1, "fact_id": next(iter(site.talks.edition.guide.facts)),
-              "address": "no/such/page"}
+              "calculator": "age", "address": "no/such/page"}
     return re.sub(r"<(?:\w+:)?(\w+)>", lambda match: str(values[match[1]]), rule)
 
 

@@ -190,8 +190,8 @@ def test_every_page_is_accessible_and_fits_a_telephone(service, panel):
     panel.fill("#name", "李爷爷")
     submit(panel, "添加")
     person = panel.url
-    for path in ("people", "teach", "guide", "guide/m1_counter", "guide/history", "facts", "figures", "cards", "audit",
-                 "account", "account/totp", "done", "nothing"):
+    for path in ("people", "teach", "guide", "guide/m1_counter", "guide/history", "facts", "figures", "calculators",
+                 "calculators/pension", "cards", "audit", "account", "account/totp", "done", "nothing"):
         panel.goto(f"{service.url}/panel/{path}")
         is_accessible(panel)
     panel.set_viewport_size({"width": 1280, "height": 800})

@@ -25,7 +25,7 @@ from service.care.care import Care
 from service.care.feed import person_topic
 from service.errors import GuideError, NotFound, Refused, StoreError
 from service.web.kiosk import CONTENT_SECURITY_POLICY
-from service.web.panel import attention, devices, entrance, figures, guide, handouts, people, teach
+from service.web.panel import attention, calculators, devices, entrance, figures, guide, handouts, people, teach
 from service.web.panel.common import LARGEST_FORM_BYTES, LARGEST_ID, Panel, User, back, moment
 from service.web.panel.messages import message
 
@@ -34,7 +34,7 @@ PREFIX = "/panel"
 TRANSLATIONS = Path(__file__).with_name("translations")
 OPEN = {"panel.login", "panel.first", "panel.invitation", "panel.language"}
 """Endpoints for those who are not logged in."""
-PARTS = (entrance, attention, people, devices, teach, guide, figures, handouts)
+PARTS = (entrance, attention, people, devices, teach, guide, figures, calculators, handouts)
 
 
 def create_panel(flask: Flask, panel: Panel, compiled: Path) -> None:
