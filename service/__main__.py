@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.add_argument("--tune", action="store_true", help="first choose the limits anew on the tuning set")
     evaluation.add_argument("--workers", type=int, default=2, help="recordings heard at once, a core each")
     bench = command("bench", _bench, "measure, and print JSON")
-    bench.add_argument("what", nargs="?", choices=("voices", "listening", "panel"),
+    bench.add_argument("what", nargs="?", choices=("voices", "listening", "panel", "calculators"),
                        help="the voices, listening beside other ways of it, the panel; else the whole service")
     bench.add_argument("--sample", type=int, help="only so many recordings (of each pack), or turns, not all")
     bench.add_argument("--postgres", metavar="ADDRESS", help="of an empty database, for the panel")
@@ -158,6 +158,9 @@ def _bench(arguments, settings: Settings) -> int:
         from service.bench_panel import TURNS
         from service.bench_panel import run as run_panel
         return run_panel(settings, arguments.postgres, arguments.sample or TURNS, sys.stdout)
+    if arguments.what == "calculators":
+        from service.bench_calculators import run as run_calculators
+        return run_calculators(settings, arguments.sample, sys.stdout)
     from service.bench import run
     return run(settings, sys.stdout)
 

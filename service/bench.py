@@ -72,10 +72,10 @@ def machine() -> dict:
             "system": platform.system(), "load_before": load and round(load, 2)}
 
 
-def quantiles(values: Iterable[float]) -> dict:
+def quantiles(values: Iterable[float], digits: int = 1) -> dict:
     values = sorted(values)
-    return {"median": round(statistics.median(values), 1), "n": len(values),
-            "p95": round(values[min(len(values) - 1, int(0.95 * len(values)))], 1)}
+    return {"median": round(statistics.median(values), digits), "n": len(values),
+            "p95": round(values[min(len(values) - 1, int(0.95 * len(values)))], digits)}
 
 
 def milliseconds(work: Callable[[], object]) -> float:
