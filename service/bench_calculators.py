@@ -186,8 +186,8 @@ def _turns_of(edition: Edition, sentence: str) -> int | None:
 
 def _computing(edition: Edition) -> dict:
     rules, took = edition.guide.rules, []
-    answers = {"kind": "FX", "birth_month": "5", "months": "150", "index": "open", "balance": "60000", "work": "flexible",
-               "share": "open", "med_months": "240", "med_local": "140"}
+    answers = {"kind": "FX", "birth_month": "5", "months": "150", "index": "open", "balance": "60000",
+               "work": "flexible", "share": "open", "med_months": "240", "med_local": "140"}
     for node in assessment.NODES:
         for year in range(COMPUTED):
             given = answers | {"birth_year": str(1968 + year % 20)}

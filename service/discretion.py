@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Mapping
 
 FORGOTTEN_AFTER = datetime.timedelta(minutes=20)
-"""Since the last turn: long enough to look for a paper, and the next one in front of the machine hears nothing of it."""
+"""Since the last turn: long enough to look for a paper; the next one in front of the machine hears nothing of it."""
 MOST_TALKS = 10_000
 """The least recently used is forgotten first."""
 REPLIES_KEPT = 8

@@ -35,14 +35,16 @@ CHOICES = ("kind", "woman", "work", "share", "sex", "index")
 """Fields whose answers are no numbers."""
 
 PROMPTS = {name: frozenset(args.split()) for name, args in {
-    "stale_medical": "", "result_dated": "month", "result_about": "", "result_about_medical": "", "result_ask": "", "result_ask_medical": "",
+    "stale_medical": "", "result_dated": "month", "result_about": "", "result_about_medical": "",
+    "result_ask": "", "result_ask_medical": "",
     "result_young": "", "result_special": "", "result_sick": "", "result_official": "", "result_retired": "",
     "result_retired_medical": "",
     "case_M60": "", "case_F55": "", "case_F50": "", "case_low": "", "case_mean": "",
     "age_delay": "born delay", "age_no_delay": "born", "age_when": "age month", "age_past": "age month",
     "age_early": "month", "age_late": "month",
-    "resident_rule": "", "resident_when": "month", "resident_past": "month", "resident_months": "", "resident_other": "",
-    "gap_need": "month required", "gap_need_past": "month required", "gap_missing": "paid missing", "gap_enough": "paid",
+    "resident_rule": "", "resident_when": "month", "resident_past": "month", "resident_months": "",
+    "resident_other": "", "gap_need": "month required", "gap_need_past": "month required",
+    "gap_missing": "paid missing", "gap_enough": "paid",
     "gap_in_time": "", "gap_short": "short", "gap_go_on": "", "gap_early": "month", "gap_open": "",
     "base_year": "year", "base_unconfirmed": "year", "base_within": "amount", "base_floor": "amount",
     "base_ceiling": "amount", "base_monthly": "amount", "base_credited": "amount", "base_lowest": "amount",

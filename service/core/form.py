@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Mapping
 
-CHOICE, BIRTH_YEAR, BIRTH_MONTH, MONTHS, AMOUNT, YEAR = "choice", "birth_year", "birth_month", "months", "amount", "year"
-TYPES = (CHOICE, BIRTH_YEAR, BIRTH_MONTH, MONTHS, AMOUNT, YEAR)
+TYPES = ("choice", "birth_year", "birth_month", "months", "amount", "year")
+CHOICE, BIRTH_YEAR, BIRTH_MONTH, MONTHS, AMOUNT, YEAR = TYPES
 """What a field can hold."""
 OPEN = "open"
 """The answer of who does not know."""

@@ -18,7 +18,7 @@ _ZERO = str.maketrans("〇", "零")
 YEARS = range(1930, 2013)
 COMING_YEARS = range(2024, 2045)
 LONGEST_YEARS = 45
-FRAMED_EVERY = 5
+FRAMED_EVERY = 10
 """One in so many numbers also stands beside what people say around it: more, and the numbers are heard worse."""
 AMOUNTS_STEP = 37
 """A stride through the amounts that meets every digit at every place."""

@@ -154,8 +154,9 @@ class Understanding:
             # Whoever chooses may as well ask for something else, or tell their birth with it.
             return self.phrases() + found, spoken_numbers(BIRTH_YEAR)
         reader = templates(self._guide.words)
-        found += [heard(text) for command in self._guide.commands.values() for line in command.phrases
-                  for text in reader.examples(line, 1)]
+        # One way of saying each command: more words beside the numbers, and the numbers are heard worse.
+        found += [heard(text) for command in self._guide.commands.values()
+                  for text in reader.examples(command.phrases[0], 1)]
         return found, spoken_numbers(kind, tuple(map(heard, forms.before)), tuple(map(heard, forms.after)))
 
     # --- one text --------------------------------------------------------------------------

@@ -186,6 +186,29 @@ def test_it_works_without_a_microphone(service, open_page):
     assert "没有找到话筒" in page.inner_text("#microphone")
 
 
+def test_digits_of_a_number_are_collected_in_order_shown_and_ended_by_the_hash(service, open_page):
+    page = open_page(service.url)
+    page.click("#start")
+    for key, place in (("4", '[data-node="m4"]'), ("1", '[data-node="m4_age"][data-state="form"]')):
+        page.keyboard.press(key)
+        has(page, f"body{place}")
+    # The same key sooner is the same press.
+    page.wait_for_timeout(450)
+    page.keyboard.press("1")
+    has(page, '#caption :text("您是哪一年出生的")')
+    page.wait_for_timeout(450)
+    page.keyboard.type("1965")
+    has(page, '#notice[data-kind="entry"]:text-is("您按了 1965")')
+    names = {k: page.inner_text(f'#keypad button[data-key="{k}"] .name') for k in "9*#"}
+    assert names == {"9": "", "*": "重按", "#": "按完了"}
+    page.keyboard.press("Enter")
+    has(page, '#caption :text("是几月出生的")')
+    page.keyboard.type("5")
+    page.keyboard.press("Enter")
+    has(page, '#choices button[data-key="1"]:has-text("对")')
+    assert page.inner_text('#keypad button[data-key="9"] .name') == "主菜单" and page.faults == []
+
+
 @pytest.mark.parametrize("width,height", [(1280, 800), (390, 844)])
 def test_everything_is_large_and_within_the_screen(service, open_page, width, height):
     page = open_page(service.url, viewport={"width": width, "height": height})
