@@ -23,6 +23,7 @@ from service.care.devices import Device
 from service.care.recording import kept
 from service.content.live import LiveGuide
 from service.core import attention, barge_in, dialog, form
+from service.core.answers import answer_reader
 from service.core.classifier import Classifier
 from service.core.dialog import (Ask, Fault, Fill, Key, Match, NoInput, NoMatch, Notice, Outcome, Rejoin, Reply,
                                  Session, Start, Told, Voice)
@@ -189,13 +190,14 @@ class Talks:
         """A request was typed."""
         understanding, text = self.edition.understanding, text[:LONGEST_TEXT]
         return self._advance(talk_id, turn_id, "text",
-                             lambda s: understanding.interpret(text, self._expected(s)), speaking, text)
+                             lambda s: understanding.interpret(text, self._expected(s)), speaking,
+                             self._keepable(text))
 
     def hear(self, talk_id: str, turn_id: str, hearing: Hearing) -> View | None:
         """An utterance was heard. None if it was nothing: no turn is made of noise."""
         if is_nothing(hearing):
             return None
-        edition, heard = self.edition, hearing.open.text or hearing.grammar.text
+        edition, heard = self.edition, self._keepable(hearing.open.text or hearing.grammar.text, hearing.grammar.text)
         return self._advance(talk_id, turn_id, "voice", lambda s: edition.hear(hearing, self._expected(s)), said=heard)
 
     def interrupt(self, talk_id: str, turn_id: str, hearing: Hearing, speaking: Speaking) -> View | None:
@@ -206,7 +208,8 @@ class Talks:
         text = self.sentence(talk_id, speaking.turn_id, speaking.sentence)
         if not barge_in.interrupts(outcome, heard, text):
             return None
-        return self._advance(talk_id, turn_id, "voice", lambda _: outcome, speaking, heard)
+        said = self._keepable(heard, hearing.grammar.text)
+        return self._advance(talk_id, turn_id, "voice", lambda _: outcome, speaking, said)
 
     def expects(self, talk_id: str) -> str:
         """The type of a calculator's open question in a talk, for whoever hears the answer; "" if none is open."""
@@ -351,6 +354,17 @@ class Talks:
 
     def _stored(self, turn: Turn) -> View:
         return View(turn.talk_id, turn.id, turn.number, _reply_from_json(self._in_full(turn)))
+
+    def _keepable(self, said: str, *also_heard: str) -> str | None:
+        """The words, unless somebody tells in them when they were born, what they paid or earn, or what they are,
+        whatever else they ask."""
+        if self.care is None:
+            return said
+        guide, today = self.edition.guide, self._today()
+        reader = answer_reader(guide)
+        private = any(reader.read(text, form_, "", {}, today) for text in (said, *also_heard)
+                      for form_ in guide.forms.forms)
+        return None if private else said
 
     def _expected(self, session: Session) -> Expectation:
         return Expectation.of(session, self._today())

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from service import discretion
 from service.discretion import FORGOTTEN_AFTER, REPLIES_KEPT, Discretion
 from service.store.database import open_database
+from service.store.tables import TurnRow
 from tests.care.test_recording import Place
 
 NOW = datetime.datetime(2026, 11, 24, 8, 0, tzinfo=datetime.UTC)
@@ -106,3 +107,9 @@ def test_who_says_goodbye_is_forgotten_at_once(place):
     told(place)
     place.say("不问了")
     assert "您是男的还是女的？" in place.say("我几时退休").sentences
+
+
+@pytest.mark.parametrize("said", ["我养老账户里有六万块", "我交了十五年", "我今年六十一岁了，怎么查养老", "我六五年生的，医保卡丢了怎么办"])
+def test_what_is_said_about_oneself_elsewhere_is_not_kept_either(place, said):
+    place.say(said)
+    assert [row.said for row in place.rows(TurnRow) if row.said] == [] and place.misses() == []

@@ -131,13 +131,14 @@ def forms_of(raw: Mapping) -> Forms:
     return Forms({name: _field(name, one) for name, one in raw["fields"].items()},
                  {node: tuple(names) for node, names in raw["forms"].items()},
                  tuple(raw["unknown"]), tuple(raw["beside"]["before"]), tuple(raw["beside"]["after"]),
-                 *(tuple(raw[part]) for part in ("refusals", "why", "explain", "leave")))
+                 *(tuple(raw[part]) for part in ("refusals", "negations", "why", "explain", "leave")))
 
 
 def _field(name: str, raw: dict) -> form.Field:
-    texts = {part: tuple(raw.get(part, ())) for part in ("ask", "again", "read", "unsure", "cues", "yearly", "same")}
+    texts = {part: tuple(raw.get(part, ())) for part in ("ask", "again", "read", "unsure", "cues", "yearly", "monthly", "same")}
     options = tuple(form.FieldOption(o["value"], o["label"], o["read"], tuple(o["phrases"]),
-                                     str(o["key"]) if "key" in o else None, o.get("unknown", False))
+                                     str(o["key"]) if "key" in o else None, tuple(o.get("unless_before", ())),
+                                     tuple(o.get("unless_behind", ())), o.get("unknown", False))
                     for o in raw.get("options", ()))
     return form.Field(name, raw["type"], raw["title"], open=raw.get("open", False), options=options,
                       sets=raw.get("sets", ""), refines=raw.get("refines", ""), implies=raw.get("implies", {}),

@@ -26,6 +26,8 @@ _BETWEEN = "[，,、。\\s]?"
 _MINUS = ("负", "-", "−", "－")
 LONGEST_REFUSED = 8
 """Characters of what somebody refuses before saying what is right."""
+NEGATED_WITHIN = 4
+"""Characters before a phrase in which a word may make it its opposite."""
 SHORTEST_SPOTTED = 2
 """Characters of a phrase that is found inside a sentence: 女 is also in 女儿."""
 
@@ -107,8 +109,15 @@ class AnswerReader:
         return self._options[name].get(bare(text))
 
     def spotted(self, name: str, text: str) -> re.Match | None:
-        """The first phrase of an option inside a text."""
-        return self._spotted[name].search(text)
+        """The first phrase of an option inside a text that is not negated there."""
+        return next((m for m in self._spotted[name].finditer(text) if self._is_meant(name, m)), None)
+
+    def _is_meant(self, name: str, found: re.Match) -> bool:
+        option = self._forms.fields[name].option(self.value(name, found[0]))
+        before = re.split("[，。,；]", found.string[:found.start()])[-1][-NEGATED_WITHIN:]
+        behind = found.string[found.end():found.end() + 1]
+        unless = (*self._forms.negations, *option.unless_before)
+        return not any(word in before for word in unless) and behind not in option.unless_behind
 
     def value(self, name: str, phrase: str) -> str:
         """The option of a phrase that was found."""
@@ -226,7 +235,7 @@ class _Work:
 
     def _a_month(self, one: Field, amount: str) -> str:
         """An amount of a year as one of a month, where that is asked for; in whole yuan."""
-        yearly = any(word in self._whole for word in one.yearly)
+        yearly = any(w in self._whole for w in one.yearly) and not any(w in self._whole for w in one.monthly)
         return str(int(Decimal(amount) / 12)) if yearly else amount
 
     def _find_birth(self) -> None:

@@ -116,14 +116,14 @@ def _needed_gap(_rules: Rules, answers: Answers) -> tuple[str, ...]:
 
 def _needed_base(_rules: Rules, answers: Answers) -> tuple[str, ...]:
     match answers:
-        case {"kind": "retired"}:
-            return ("work",) if "work" in answers else ()
         case {"work": "employee"}:
             return "work", "wage"
         case {"work": "flexible", "share": "own"}:
             return "work", "share", "chosen"
         case {"work": "flexible"}:
             return "work", "share"
+        case {"kind": "retired"} if "work" not in answers:
+            return ()
     return ("work",)
 
 
@@ -220,12 +220,10 @@ def is_outside(node: str, answers: Answers) -> bool:
 def _outside(node: str, answers: Answers) -> str:
     """The answer that may put somebody outside the rules."""
     match node:
-        case "m4_base" | "m4_medgap" if answers.get("kind") == "retired":
-            return "retired"
-        case "m4_base":
-            return answers.get("work", "")
-        case "m4_medgap":
-            return answers.get("sex", "")
+        case "m4_base" | "m4_medgap":
+            # What is said here goes before what was said elsewhere.
+            here = answers.get("work" if node == "m4_base" else "sex", "")
+            return here or ("retired" if answers.get("kind") == "retired" else "")
     return answers.get("kind", "")
 
 
@@ -410,16 +408,18 @@ def _assess_pension(rules: Rules, answers: Answers, today: datetime.date) -> Ass
         return Assessment((Line("resident_other"), Line("result_ask")))
     if answers["months"] == OPEN:
         return Assessment((Line("pension_no_months"),))
-    found = _retirements(rules, answers)
-    if min(r.month.year for r in found.values()) < _first_pension_year(rules):
+    every = _retirements(rules, answers)
+    found = {k: r for k, r in every.items() if r.month.year >= _first_pension_year(rules)}
+    if not found:
         return Assessment((Line("result_retired"),))
     given = answers["index"]
     cases = {(kind, index): _pension(rules, r, index, answers) for kind, r in found.items()
              for index in (OPEN_INDEXES if given == OPEN else (given,))}
-    lines = _pension_lines(*_alike(found, cases))
-    any_one = next(iter(cases.values()))
-    lines += _pension_limits(rules, found, any_one, answers, today)
-    facts = (*rules.pension.facts, *rules.divisors.facts, *any_one.limits.facts, *rules.minimum.facts,
+    retired = [line for k in every if k not in found for line in (Line(f"case_{k}"), Line("result_retired"))]
+    lines = [*retired, *([Line(f"case_{k}") for k in found] if retired else []), *_pension_lines(*_alike(found, cases))]
+    lines += _pension_limits(rules, found, cases, answers, today)
+    facts = (*rules.pension.facts, *rules.divisors.facts, *rules.minimum.facts,
+             *(f for one in cases.values() for f in one.limits.facts),
              *(f for r in found.values() for f in r.kind.facts))
     named = {" ".join(filter(None, (kind if len(found) > 1 else "", index if given == OPEN else ""))): p
              for (kind, index), p in cases.items()}
@@ -462,11 +462,12 @@ def _tens(amount: Decimal) -> str:
     return _yuan(calculators.to_ten(amount))
 
 
-def _pension_limits(rules: Rules, found: Mapping[str, Retirement], one: calculators.Pension, answers: Answers,
-                    today: datetime.date) -> list[Line]:
-    """What the figure does not tell."""
-    now, paid = _month(today), int(answers["months"])
-    lines = [] if one.account is not None else [Line("pension_no_balance")]
+def _pension_limits(rules: Rules, found: Mapping[str, Retirement], cases: Mapping[tuple[str, str], calculators.Pension],
+                    answers: Answers, today: datetime.date) -> list[Line]:
+    """What the figures do not tell."""
+    now, paid, of = _month(today), int(answers["months"]), {kind: one for (kind, _), one in cases.items()}
+    counted = all(one.account is not None for one in of.values())
+    lines = [] if counted else [Line("pension_no_balance")]
     required = {k: calculators.minimum_months(rules, r.month.year) for k, r in found.items()}
     for kind, months in required.items():
         if paid < months:
@@ -476,16 +477,23 @@ def _pension_limits(rules: Rules, found: Mapping[str, Retirement], one: calculat
             break
     if any(r.month > now for r in found.values()):
         lines.append(Line("pension_so_far"))
-    lines.append(Line("pension_year", {"year": _year(one.limits.year)}))
-    lines += [] if one.wage_is_of_year else [Line("pension_later")]
-    lines += [] if one.divisor_is_exact or one.account is None else [Line("pension_parts")]
+    differ = len({one.limits.year for one in of.values()}) > 1
+    for kind, one in of.items() if differ else list(of.items())[:1]:
+        lines += [Line(f"case_{kind}")] if differ else []
+        lines.append(Line("pension_year", {"year": _year(one.limits.year)}))
+        later = not one.wage_is_of_year if differ else not all(p.wage_is_of_year for p in of.values())
+        lines += [Line("pension_later")] if later else []
+    exact = all(one.divisor_is_exact for one in of.values())
+    lines += [] if exact or not counted else [Line("pension_parts")]
     return [*lines, Line("pension_transition")]
 
 
 def _assess_medgap(rules: Rules, answers: Answers, today: datetime.date) -> Assessment:
     if answers.get("sex") == RESIDENT:
         return Assessment((Line("med_resident"), Line("result_ask_medical")))
-    years = _retirement_years(rules, answers) or _medical_years(rules, answers, today)
+    # The rule goes by the year of handling: who is past the statutory one handles it now.
+    known = dict.fromkeys(max(year, today.year) for year in _retirement_years(rules, answers))
+    years = tuple(known) or _medical_years(rules, answers, today)
     sex = _sex(rules, answers)
     total, local = answers["med_months"], answers.get("med_local", OPEN)
     lines: list[Line] = []

@@ -588,6 +588,9 @@ class _Turn(FormTurn):
             return self._answer(key)
         if key == "1" and self._at_end:
             return self._do_next()
+        if self.node.id in self.guide.forms.forms and not self.told_form:
+            # What was asked here is forgotten, as after a restart: it is asked again.
+            return self.heard().enter_form(first_time=False, fresh=False)
         if self.node.steps or self.node.more:
             inner = next((c.name for c in self.guide.commands.values() if c.step_key == key), None)
             if inner:
@@ -709,7 +712,7 @@ class _Turn(FormTurn):
         return self.update(part=part - 1).again()
 
     def _do_first(self) -> _Turn:
-        if self.form:
+        if self.form or self.told_form:
             return self.heard().forget_form().enter(self.session.node)
         if not (self.node.steps or self.node.more):
             return self._do_top()
@@ -770,7 +773,7 @@ class _Turn(FormTurn):
     def _do_no(self) -> _Turn:
         if self.session.notice:
             return self._answer_notice("2")
-        if self.form and not self.session.asked:
+        if (self.form or self.told_form) and not self.session.asked:
             return self._form_no()
         prompt = "confirm_no" if self.session.asked else "no_nothing"
         # One misunderstanding has happened: the next one is met with choices at once.

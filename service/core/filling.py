@@ -16,6 +16,8 @@ from service.core.assessment import assess, is_outside, needed, open_field, sent
 from service.core.form import (ASK, BIRTH_MONTH, BIRTH_YEAR, CHECK, LONGEST_ENTRY, OPEN, TOLD, UNSURE, WHICH, Field,
                                Filling)
 
+ELSEWHERE = ("kind",)
+"""Fields that count in a form without being asked there."""
 TRIES_BEFORE_SKIP = 2
 """So many answers that cannot be, and it is said that the question may be left open."""
 
@@ -260,13 +262,13 @@ class FormTurn:
     def _form_no(self):
         """不对: what was read back is wrong, or what was answered last."""
         self.heard()
-        if self.form.stage == CHECK:
+        if self.told_form or self.form.stage == CHECK:
             return self._ask_which()
         return self._previous() if self.form.asked and self.form.stage == ASK else self._form_again()
 
     def forget_form(self):
         """Forget every answer that counts here."""
-        counting = {self.guide.forms.fields[name].target for name in self._counting()}
+        counting = {self.guide.forms.fields[name].target for name in self._counting()} | set(ELSEWHERE)
         return self.update(answers={k: v for k, v in self.session.answers.items() if k not in counting})
 
     # --- correcting --------------------------------------------------------------------------------
@@ -279,6 +281,8 @@ class FormTurn:
 
     def _ask_which(self):
         wrong = self._wrong_keys()
+        if not wrong:
+            return self.forget_form().enter(self.session.node)
         if len(wrong) == 1:
             return self._ask_anew(wrong["1"])
         self._set_form(stage=WHICH, field="", entry="").say("form_which")

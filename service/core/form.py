@@ -43,6 +43,10 @@ class FieldOption:
     """Ways of saying it, templates as they are written."""
     key: str | None = None
     """None: it is understood, not offered."""
+    unless_before: tuple[str, ...] = ()
+    """Words shortly before a phrase that make it something else: 快 before 退休了."""
+    unless_behind: tuple[str, ...] = ()
+    """Words right behind a phrase that do: 工 behind 农民."""
     unknown: bool = False
     """True if it is what 不晓得 means here."""
 
@@ -74,6 +78,8 @@ class Field:
     """Words without one of which a number is not taken for it, unless it is asked for."""
     yearly: tuple[str, ...] = ()
     """Words that make an amount one of a year, where one of a month is asked for."""
+    monthly: tuple[str, ...] = ()
+    """Words with which it is one of a month all the same."""
     implies: Mapping[str, str] = field(default_factory=dict)
     """Answers to other fields that follow from there being one to this."""
     same_as: str = ""
@@ -111,6 +117,8 @@ class Forms:
     """What they say behind it."""
     refusals: tuple[str, ...]
     """What stands in front of an answer that is refused."""
+    negations: tuple[str, ...]
+    """Words shortly before an answer that make it its opposite."""
     why: tuple[str, ...]
     """Ways of asking what the questions are for."""
     explain: tuple[str, ...]

@@ -188,3 +188,10 @@ def test_what_is_right_follows_what_is_refused(guide, text, kind):
 ])
 def test_what_is_wished_for_instead_of_an_answer(guide, text, wish):
     assert answer_reader(guide).wish(text) == wish
+
+
+@pytest.mark.parametrize("asked, text, values", [
+    ("kind", "我快退休了", {}), ("kind", "我明年就退休了", {}), ("work", "我是农民工，在厂里上班", {"work": "employee"}),
+    ("work", "单位不给我交，我自己交", {"work": "flexible"}), ("work", "我没在单位上班，自己交", {"work": "flexible"})])
+def test_a_phrase_that_means_something_else_here_is_no_answer(read, asked, text, values):
+    assert read(text, "m4_age" if asked == "kind" else "m4_base", asked)[0] == values

@@ -319,3 +319,16 @@ def test_a_figure_that_is_due_is_told_with_one_warning(guide, node, answers, day
     warnings = [name for name in ("stale", "stale_medical") if set(guide.prompts[name]) & set(said)]
     assert warnings == ([warning] if warning else [])
     assert not warning or said[0] == guide.prompts[warning][0]
+
+
+def test_who_is_past_the_statutory_month_handles_medical_insurance_now(guide):
+    told = assess(guide.rules, "m4_medgap", {"kind": "M60", "birth_year": "1964", "birth_month": "1", "med_months": "360",
+                                       "med_local": "132"}, TODAY)
+    assert told.results[0].figures.need_local == 13 * 12 and told.results[0].figures.missing == 24
+
+
+def test_one_kind_that_has_retired_does_not_retire_the_other(guide):
+    told = assess(guide.rules, "m4_pension", {"kind": "FX", "birth_year": "1972", "birth_month": "6", "months": "240",
+                                        "index": "1", "balance": "60000"}, TODAY)
+    prompts = [line.prompt for line in told.lines]
+    assert prompts[:3] == ["case_F50", "result_retired", "case_F55"] and "pension_total" in prompts

@@ -374,3 +374,9 @@ def test_after_the_result_the_rule_can_be_heard(talk, guide):
 def test_answers_of_a_form_that_is_not_open_are_not_taken(talk):
     one = talk().do(Match(node="m2_med")).do(Fill({"kind": "M60"}))
     assert one.answers == {} and one.reply.node == "m2_med"
+
+
+def test_a_slip_of_the_finger_to_somebody_outside_the_rules_can_be_taken_back(talk):
+    one = talk("m4_pension").press("5")
+    assert one.form.stage == "told" and one.say("不对").form.field == "kind"
+    assert talk("m4_pension").press("5").say("从头来").form.field == "kind"
