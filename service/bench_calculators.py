@@ -16,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Callable, Iterable, Mapping, TextIO
 
+import numpy as np
 import yaml
 
 from service.app import load_listening
@@ -27,6 +28,7 @@ from service.core.grammar import bare
 from service.core.understanding import Expectation
 from service.errors import SettingsError
 from service.evaluation.rooms import CONDITIONS, Rooms
+from service.listening import Listening
 from service.settings import PROJECT, Settings
 from service.speech.audio import read_pcm
 from service.speech.recognizer import Hearing
@@ -112,10 +114,10 @@ def read_items() -> list[Item]:
 def run(settings: Settings, sample: int | None, out: TextIO) -> int:
     """Print the figures as JSON; ``sample``: only so many recordings."""
     items = read_items()
-    _, library = load_listening(settings, settings.decoders)
+    listening, library = load_listening(settings, settings.decoders)
     edition = library.edition
     figures = {"machine": machine(), "read": _shares(items, lambda item: _read(edition, item)),
-               "heard": _heard(settings, items, sample), "turns": _turns(edition), "computing_ms": _computing(edition)}
+               "heard": _heard(listening, edition, Rooms.of_packs(settings.packs_dir), items, sample), "turns": _turns(edition), "computing_ms": _computing(edition)}
     print(json.dumps(figures, ensure_ascii=False, indent=2), file=out)
     return 0
 
@@ -136,21 +138,20 @@ def _read(edition: Edition, item: Item) -> bool:
 
 # --- heard ----------------------------------------------------------------------------------------
 
-def _heard(settings: Settings, items: list[Item], sample: int | None) -> dict:
+def _heard(listening: Listening, edition: Edition, rooms: Rooms, items: list[Item], sample: int | None) -> dict:
     spoken = [item for item in items if item.recording.exists()]
     spoken = spoken[::max(1, len(spoken) // sample)] if sample else spoken
-    listening, library = load_listening(settings, settings.decoders)
-    rooms, figures = Rooms.of_packs(settings.packs_dir), {}
+    figures = {}
     for condition in CONDITIONS:
         hearings = {item.id: hear(listening, item, rooms.place(read_pcm(item.recording), condition, item.id))
                     for item in spoken}
         figures[condition.name] = {
-            "guide": _shares(spoken, lambda i: understood(library.edition, i, hearings[i.id])),
-            "open decoder": _shares(spoken, lambda i: _understood_openly(library.edition, i, hearings[i.id]))}
+            "guide": _shares(spoken, lambda i: understood(edition, i, hearings[i.id])),
+            "open decoder": _shares(spoken, lambda i: _understood_openly(edition, i, hearings[i.id]))}
     return figures
 
 
-def hear(listening, item: Item, samples) -> Hearing | None:
+def hear(listening: Listening, item: Item, samples: np.ndarray) -> Hearing | None:
     """What is heard of int16 samples at 16 kHz in answer to the item's question."""
     expect = item.expectation()
     kind = {"birth": expect.field, "months": "months", "amount": "amount", "year": "year"}[item.kind]

@@ -190,25 +190,24 @@ class Talks:
         """A request was typed."""
         understanding, text = self.edition.understanding, text[:LONGEST_TEXT]
         return self._advance(talk_id, turn_id, "text",
-                             lambda s: understanding.interpret(text, self._expected(s)), speaking,
-                             self._keepable(text))
+                             lambda s: understanding.interpret(text, self._expected(s)), speaking, (text,))
 
     def hear(self, talk_id: str, turn_id: str, hearing: Hearing) -> View | None:
         """An utterance was heard. None if it was nothing: no turn is made of noise."""
         if is_nothing(hearing):
             return None
-        edition, heard = self.edition, self._keepable(hearing.open.text or hearing.grammar.text, hearing.grammar.text)
-        return self._advance(talk_id, turn_id, "voice", lambda s: edition.hear(hearing, self._expected(s)), said=heard)
+        edition = self.edition
+        return self._advance(talk_id, turn_id, "voice", lambda s: edition.hear(hearing, self._expected(s)),
+                             said=_heard(hearing))
 
     def interrupt(self, talk_id: str, turn_id: str, hearing: Hearing, speaking: Speaking) -> View | None:
         """An utterance was heard while the guide spoke. None if it is no interruption."""
         if is_nothing(hearing):
             return None
-        outcome, heard = self.edition.hear(hearing), hearing.open.text or hearing.grammar.text
+        outcome, said = self.edition.hear(hearing), _heard(hearing)
         text = self.sentence(talk_id, speaking.turn_id, speaking.sentence)
-        if not barge_in.interrupts(outcome, heard, text):
+        if not barge_in.interrupts(outcome, said[0], text):
             return None
-        said = self._keepable(heard, hearing.grammar.text)
         return self._advance(talk_id, turn_id, "voice", lambda _: outcome, speaking, said)
 
     def expects(self, talk_id: str) -> str:
@@ -285,7 +284,7 @@ class Talks:
     # --- how -----------------------------------------------------------------------------------
 
     def _advance(self, talk_id: str, turn_id: str, source: str, outcome_of: Callable[[Session], Outcome],
-                 speaking: Speaking | None = None, said: str | None = None) -> View:
+                 speaking: Speaking | None = None, said: tuple[str, ...] = ()) -> View:
         began, cut = time.perf_counter(), self._cut(talk_id, speaking)
         with self._alone(talk_id):
             for _ in range(ATTEMPTS):
@@ -304,7 +303,7 @@ class Talks:
         return tuple(self._in_full(turn)["sentences"][max(0, speaking.sentence):]) if turn else ()
 
     def _once(self, talk: Talk, turn_id: str, source: str, outcome_of: Callable[[Session], Outcome],
-              cut: tuple[str, ...], began: float, said: str | None) -> View:
+              cut: tuple[str, ...], began: float, said: tuple[str, ...]) -> View:
         device, guide = self._device(talk), self.edition.guide
         before = dataclasses.replace(self._at(device, Session.from_json(talk.session)),
                                      **self._discretion.session(talk.id, self._now()))
@@ -312,7 +311,7 @@ class Talks:
         session, reply = dialog.advance(guide, before, outcome, self._today(), cut)
         session = attention.watched(before, outcome, session)
         turn = self._turn(talk.id, turn_id, talk.turns + 1, source, outcome, session, reply, began,
-                          *kept(device, said, before, outcome))
+                          *kept(device, self._keepable(device, said), before, outcome))
         self._store.commit(session.to_json(), turn, self._also(device, turn, before, outcome, session))
         self._discretion.keep(talk.id, turn_id, session.discreet, dataclasses.asdict(reply) if reply.private else None,
                               self._now())
@@ -355,16 +354,16 @@ class Talks:
     def _stored(self, turn: Turn) -> View:
         return View(turn.talk_id, turn.id, turn.number, _reply_from_json(self._in_full(turn)))
 
-    def _keepable(self, said: str, *also_heard: str) -> str | None:
-        """The words, unless somebody tells in them when they were born, what they paid or earn, or what they are,
-        whatever else they ask."""
-        if self.care is None:
-            return said
+    def _keepable(self, device: Device | None, said: tuple[str, ...]) -> str | None:
+        """The words that may be kept at a device, unless somebody tells in any of them when they were born, what they
+        paid or earn, or what they are, whatever else they ask."""
+        if not said or device is None or not device.watched:
+            return None
         guide, today = self.edition.guide, self._today()
         reader = answer_reader(guide)
-        private = any(reader.read(text, form_, "", {}, today) for text in (said, *also_heard)
+        private = any(reader.read(text, form_, "", {}, today) for text in said
                       for form_ in guide.forms.forms)
-        return None if private else said
+        return None if private else said[0]
 
     def _expected(self, session: Session) -> Expectation:
         return Expectation.of(session, self._today())
@@ -410,6 +409,12 @@ def is_nothing(hearing: Hearing) -> bool:
     opened, closed = hearing.open, hearing.grammar
     unsure = max(opened.confidence, closed.confidence) < UNSURE
     return not (opened.text or closed.text) or len(opened.text) <= 1 and unsure
+
+
+def _heard(hearing: Hearing) -> tuple[str, ...]:
+    """What was heard: the words that would be kept, and what else they were taken for."""
+    opened, closed = hearing.open.text, hearing.grammar.text
+    return opened or closed, closed
 
 
 def _reply_from_json(data: dict) -> Reply:

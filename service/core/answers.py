@@ -278,8 +278,8 @@ class _Work:
                 self._problem = self._problem or wrong
 
 
-def _digits(found: numerals.Found | None) -> str | None:
-    return None if found is None else format(Decimal(found.value).normalize(), "f")
+def _digits(found: numerals.Found) -> str:
+    return format(Decimal(found.value).normalize(), "f")
 
 
 def _phrases(reader: Templates, lines: Iterable[str]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from service.core.form import OPEN, Answers
 from service.core.model import Fact
 from service.core.rules import Month, Rules
 
-CASES = {"F": ("F55", "F50"), "FX": ("F55", "F50"), "X": ("M60", "F55", "F50")}
+CASES = {"F": ("F55", "F50"), "FX": ("F55", "F50")}
 """Kinds that an answer leaves possible."""
 OTHERWISE = ("special", "sick", "official", "retired")
 """Who is outside the rules; what is told to them is a prompt of that name."""
@@ -262,7 +262,7 @@ def _sex(rules: Rules, answers: Answers) -> str | None:
     if sex in rules.medical.total:
         return sex
     if kind in CASES:
-        return None if kind == "X" else "F"
+        return "F"
     return rules.kinds[kind].sex if kind in rules.kinds else None
 
 
@@ -339,14 +339,15 @@ def _assess_gap(rules: Rules, answers: Answers, today: datetime.date) -> Assessm
     found, now = _retirements(rules, answers), _month(today)
     paid = None if answers["months"] == OPEN else int(answers["months"])
     gaps = {kind: calculators.gap(rules, r, paid or 0, now) for kind, r in found.items()}
-    lines = _cases(found, lambda r: _gap_lines(rules, r, paid, now, alone=len(found) == 1))
+    lines = _cases(found, lambda r: _gap_lines(rules, r, gaps[r.kind.id], paid, now, alone=len(found) == 1))
     facts = (*rules.minimum.facts, *(f for r in found.values() for f in r.kind.facts))
     return Assessment((*lines, *([Line("gap_open")] if paid is None else []), _dated(today), *_end()),
                       tuple(dict.fromkeys(facts)), _results(gaps) if paid is not None else ())
 
 
-def _gap_lines(rules: Rules, one: Retirement, paid: int | None, now: Month, alone: bool) -> Iterable[Line]:
-    gap, past = calculators.gap(rules, one, paid or 0, now), one.month <= now
+def _gap_lines(rules: Rules, one: Retirement, gap: calculators.Gap, paid: int | None, now: Month,
+               alone: bool) -> Iterable[Line]:
+    past = one.month <= now
     yield Line("gap_need_past" if past else "gap_need", {"month": _when(one.month), "required": _months(gap.required)})
     if paid is None:
         return

@@ -579,7 +579,7 @@ class _Turn(FormTurn):
     def key(self, key: str) -> _Turn:
         if self.form and not self.session.notice and not self.session.asked:
             return self.form_key(key)
-        universal = next((c.name for c in self.guide.commands.values() if c.key == key), None)
+        universal = self._universal(key)
         if universal:
             return self.command(universal)
         if self.session.notice and key in OPTION_KEYS:
@@ -599,6 +599,10 @@ class _Turn(FormTurn):
         if option:
             return self.heard().enter(option.node)
         return self.heard().say("key_unknown")._what_now()
+
+    def _universal(self, key: str) -> str | None:
+        """The command that a key means everywhere, if any."""
+        return next((c.name for c in self.guide.commands.values() if c.key == key), None)
 
     def _answer(self, key: str) -> _Turn:
         asked = self.session.asked

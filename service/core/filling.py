@@ -98,10 +98,10 @@ class FormTurn:
 
     def _read_back(self):
         self.say("form_check")
-        fields = self.guide.forms.fields
+        fields, spoken = self.guide.forms.fields, self._spoken_answers()
         for name in self._counting():
-            if self.session.answers.get(name) not in (None, OPEN):
-                self._spoken += [line.format(**self._spoken_answers()) for line in fields[name].read]
+            if name in spoken:
+                self._spoken += [line.format(**spoken) for line in fields[name].read]
         return self.say("form_check_keys")
 
     def _tell_result(self):
@@ -215,7 +215,7 @@ class FormTurn:
         """A key while a form is open."""
         if self._takes_digits():
             return self._digit_key(key)
-        universal = next((c.name for c in self.guide.commands.values() if c.key == key), None)
+        universal = self._universal(key)
         if universal:
             return self.command(universal)
         match self.form.stage:

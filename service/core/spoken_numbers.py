@@ -10,7 +10,7 @@ import itertools
 from typing import Iterable
 
 from service.core.form import AMOUNT, BIRTH_MONTH, BIRTH_YEAR, MONTHS, YEAR
-from service.core.wording import DIGITS, count, number
+from service.core.wording import DIGITS, count, liang, number
 
 Said = tuple[str, str, str]
 """What stands before a number, the number, and what stands behind it."""
@@ -33,7 +33,7 @@ def spoken_numbers(kind: str, before: tuple[str, ...] = (), after: tuple[str, ..
 
 
 def _digits(n: int) -> str:
-    return "".join(DIGITS[int(d)] for d in str(n)).translate(_ZERO)
+    return "".join(DIGITS[int(d)] for d in str(n))
 
 
 def _births() -> Iterable[str]:
@@ -64,18 +64,18 @@ def _durations() -> Iterable[str]:
 
 def _amounts() -> Iterable[str]:
     for amount in (*range(0, 100, 7), *range(100, 1_000, 13), *range(1_000, 10_000, AMOUNTS_STEP)):
-        yield from (f"{_two(number(amount))}块", _two(number(amount)))
+        yield from (f"{liang(number(amount))}块", liang(number(amount)))
     for hundreds in range(1, 100):
-        short = _two(number(hundreds * 100)).removesuffix("百") if hundreds > 9 and hundreds % 10 else number(hundreds)
-        yield from (f"{short}百" if hundreds < 10 else short, f"{_two(number(hundreds * 100))}块钱")
+        short = liang(number(hundreds * 100)).removesuffix("百") if hundreds > 9 and hundreds % 10 else number(hundreds)
+        yield from (f"{short}百" if hundreds < 10 else short, f"{liang(number(hundreds * 100))}块钱")
     for wan in range(1, 60):
-        said = _two(count(wan))
+        said = liang(count(wan))
         yield from (f"{said}万", f"{said}万块", f"{said}万多", f"{said}万{number(wan % 9 + 1)}",
-                    f"{said}万{_two(number((wan % 9 + 1) * 1000))}", f"{said}万零{number(wan % 9 + 1)}百")
+                    f"{said}万{liang(number((wan % 9 + 1) * 1000))}", f"{said}万零{number(wan % 9 + 1)}百")
     for m in range(1, 10):
-        yield from (f"{_two(number(n))}块{number(m)}" for n in range(1012, 9000, 811))
-        yield from (f"{_two(number(n))}块{number(m)}毛" for n in range(1034, 9000, 1811))
-        yield from (f"{_two(number(n))}块{number(m)}毛{number(10 - m)}" for n in range(1056, 9000, 1811))
+        yield from (f"{liang(number(n))}块{number(m)}" for n in range(1012, 9000, 811))
+        yield from (f"{liang(number(n))}块{number(m)}毛" for n in range(1034, 9000, 1811))
+        yield from (f"{liang(number(n))}块{number(m)}毛{number(10 - m)}" for n in range(1056, 9000, 1811))
         yield from (f"{number(m)}百{number(10 - m)}", f"{number(m)}千{number(10 - m)}", f"{number(m)}百{number(10 - m)}十")
     yield from (f"{number(n)}来块" for n in range(100, 1000, 100))
 
@@ -84,10 +84,6 @@ def _coming_years() -> Iterable[str]:
     for year in COMING_YEARS:
         yield from (f"{_digits(year)}年", f"{_digits(year)[2:]}年", _digits(year))
     yield from ("今年", "明年", "后年", "大后年", "两年后", "三年以后", "五年后")
-
-
-def _two(words: str) -> str:
-    return words.replace("二千", "两千").replace("二百", "两百")
 
 
 _NUMBERS = {BIRTH_YEAR: _births, BIRTH_MONTH: _births, MONTHS: _durations, AMOUNT: _amounts, YEAR: _coming_years}

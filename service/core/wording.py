@@ -46,8 +46,7 @@ def count(n: int) -> str:
 
 def date(day: datetime.date) -> str:
     """A date with the year digit by digit: 二〇二六年十一月二十三日."""
-    year = "".join(DIGITS[int(d)] for d in str(day.year))
-    return f"{year}年{number(day.month)}月{number(day.day)}日"
+    return f"{year(day.year)}{number(day.month)}月{number(day.day)}日"
 
 
 def key_name(key: str) -> str:
@@ -120,10 +119,10 @@ def yuan(amount: int) -> tuple[str, ...]:
         raise ValueError(f"amount out of range: {amount}")
     wan, rest = divmod(amount, 10_000)
     hundreds, tail = divmod(rest, 100)
-    parts = [f"{_two(count(wan))}万"] if wan else []
+    parts = [f"{liang(count(wan))}万"] if wan else []
     skips = bool(tail) and not hundreds % 10
     if hundreds:
-        parts.append(("零" if wan and hundreds < 10 else "") + _two(number(hundreds * 100)) + ("零" if skips else ""))
+        parts.append(("零" if wan and hundreds < 10 else "") + liang(number(hundreds * 100)) + ("零" if skips else ""))
     elif wan and skips:
         parts[0] += "零"
     if tail:
@@ -145,7 +144,8 @@ def _tail(tail: int, follows: bool, after_zero: bool) -> str:
     return f"零{words}" if tail < 10 and not after_zero else words
 
 
-def _two(words: str) -> str:
+def liang(words: str) -> str:
+    """两千 and 两百, as people say, for 二千 and 二百."""
     return words.replace("二千", "两千").replace("二百", "两百")
 
 
@@ -155,7 +155,10 @@ def number_parts() -> tuple[str, ...]:
     found += [part for months in (*range(12), *(12 * y + m for y in SPOKEN_DURATION_YEARS for m in range(12)))
               for part in duration(months)]
     found += [age(12 * years)[0] for years in SPOKEN_AGES]
-    amounts = [*range(10_000), *(w * 10_000 + rest for w in SPOKEN_TEN_THOUSANDS for rest in (0, *range(1_000)))]
+    # Tens and ones alone, behind a hundred and behind a thousand; hundreds with and without them, also behind 万.
+    amounts = [*range(200), *range(1_000, 1_100), *(h * 100 + one for h in range(1, 100) for one in (0, 1)),
+               *(10_000 + h * 100 for h in range(1, 10)), *(10_000 + h * 100 + 1 for h in range(1, 10)),
+               *(w * 10_000 + rest for w in SPOKEN_TEN_THOUSANDS for rest in (0, 1, 1_000))]
     found += [part for amount in amounts for part in yuan(amount)]
     found += [part for n in range(10) for part in jiao(n)]
     return tuple(dict.fromkeys(found))

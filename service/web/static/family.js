@@ -102,7 +102,10 @@ function create(event) {
   event.preventDefault();
   const next = $('create').elements.next.value;
   attempt(async () => {
-    enter(await api.createVoice($('label').value, next));
+    const made = await api.createVoice($('label').value, next);
+    // Whoever is quick has made it before the sentences are there.
+    if (!await loading) return;
+    enter(made);
     $('create').reset();
   });
 }
@@ -282,5 +285,6 @@ on('example', () => play(() => api.getExample(sentence().id, voice.next)));
 on('hear-recorded', () => play(() => api.getRecorded(voice.id, sentence().id)));
 on('forget', forget);
 
-script = await attempt(api.getScript);
+const loading = attempt(api.getScript);
+script = await loading;
 if (script) await showVoices();
