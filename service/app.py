@@ -146,7 +146,7 @@ def create_app(settings: Settings) -> Service:
         guide.check_spelling(recognizer.knows)
     speaker = load_speaker(settings, guide)
     engine = open_database(settings.database_url)
-    care = open_care(engine, load_key(settings.data_dir / "secret.key"), utc_now)
+    care = open_care(engine, load_key(settings.key_file), utc_now)
     talks = Talks(library, TalkStore(engine), speaker, care=care)
     listening = Listening(recognizer, library, settings.decoders)
     pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="listen")

@@ -86,6 +86,15 @@ class StoreError(GuideError):
     status = 503
 
 
+class Busy(GuideError):
+    """So many are talking that one more would be served badly, and make it worse for all; ask again later."""
+
+    code = "busy"
+    status = 503
+    prompt = "error_busy"
+    retry_after_s = 5
+
+
 class NotFound(GuideError):
     """What was asked for does not exist."""
 

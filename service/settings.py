@@ -14,9 +14,12 @@ from service.speech.recognizer import DECODERS
 from service.speech.voices import LAYERS
 
 VOICES = ("natural", "light")
+PARTS = ("all", "audio", "pages")
+"""What a process may serve."""
 KEPT = ("talks", "incidents", "misses", "deliveries", "audit", "counts", "invitations", "devices")
 """Kinds of records that are deleted when their time is over; how long that is says ``care.keeping.RETENTION``."""
 MOST_DAYS = 36_500
+SHORTEST_TOKEN = 16
 PROJECT = Path(__file__).resolve().parent.parent
 
 
@@ -61,6 +64,24 @@ class Settings:
     """Number of proxies in front whose X-Forwarded headers are believed (PROXIES)."""
     retention_days: Mapping[str, int] = field(default_factory=dict, hash=False)
     """Kind of record to the days that it is kept, where that is not the usual (RETENTION_DAYS)."""
+    redis_url: str = field(default="", repr=False)
+    """Address of the Redis or Valkey that several processes share (REDIS_URL); empty: one process alone. It may
+    hold a password."""
+    serves: str = "all"
+    """``all``, or a part where several processes share the work: ``audio``, turns made by voice, or ``pages``,
+    everything else (SERVES)."""
+    key_path: Path | None = None
+    """File of the key that tokens are hashed with, the same for all processes (SECRET_KEY_FILE); None: in
+    ``data_dir``, made where it is missing."""
+    tls: str = ""
+    """``self``: a certificate that the service makes itself; a folder with fullchain.pem and privkey.pem; empty:
+    no TLS here (TLS)."""
+    plain_http: bool = False
+    """True if pages may be read over plain HTTP from other machines (PLAIN_HTTP)."""
+    metrics_token: str = field(default="", repr=False)
+    """Token by which other machines may read /metrics (METRICS_TOKEN); empty: this machine alone."""
+    most_memory_bytes: int = 0
+    """Memory of the process above which no new talk is begun (MOST_MEMORY_MB, in MiB); 0: no limit."""
 
     @property
     def packs_dir(self) -> Path:
@@ -71,6 +92,11 @@ class Settings:
     def family_dir(self) -> Path:
         """Where the voices lie that families recorded."""
         return self.data_dir / "voices"
+
+    @property
+    def key_file(self) -> Path:
+        """File of the secret key."""
+        return self.key_path or self.data_dir / "secret.key"
 
     @property
     def database_url(self) -> str:
@@ -102,6 +128,12 @@ def _few(text: str) -> int:
     if not 0 <= number <= 5:
         raise ValueError
     return number
+
+
+def _token(text: str) -> str:
+    if len(text) < SHORTEST_TOKEN:
+        raise ValueError
+    return text
 
 
 def _mebibytes(text: str) -> int:
@@ -143,6 +175,18 @@ def _database(text: str) -> str:
     return text
 
 
+def _redis(text: str) -> str:
+    from redis.connection import parse_url
+    if not re.match(r"(redis|rediss|unix)://", text):
+        raise ValueError
+    try:
+        parse_url(text)
+    except ValueError:
+        # What the parser says may quote a part of the password.
+        raise ValueError from None
+    return text
+
+
 def _days(text: str) -> dict[str, int]:
     days = {}
     for part in text.split(","):
@@ -173,6 +217,13 @@ _READERS: dict[str, tuple[str, Callable, str]] = {
     "PROXIES": ("proxies", _few, "a number from 0 to 5"),
     "LOG_LEVEL": ("log_level", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "a log level"),
     "DATABASE_URL": ("database", _database, "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"),
+    "REDIS_URL": ("redis_url", _redis, "redis://HOST, rediss://HOST or unix://PATH"),
+    "SERVES": ("serves", _one_of(*PARTS), f"one of {', '.join(PARTS)}"),
+    "SECRET_KEY_FILE": ("key_path", Path, "a file"),
+    "TLS": ("tls", str, "self or a folder"),
+    "PLAIN_HTTP": ("plain_http", _boolean, "true or false"),
+    "METRICS_TOKEN": ("metrics_token", _token, f"at least {SHORTEST_TOKEN} characters"),
+    "MOST_MEMORY_MB": ("most_memory_bytes", _mebibytes, "a whole number from 1"),
     "RETENTION_DAYS": ("retention_days", _days,
                        f"KIND=DAYS with commas, each kind once, of {', '.join(KEPT)}, days from 1 to {MOST_DAYS}"),
 }

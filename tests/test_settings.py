@@ -32,6 +32,7 @@ def test_a_boolean_means_what_it_says(text: str, value: bool):
 @pytest.mark.parametrize("name, text", [
     ("RELOAD_GUIDE", "maybe"), ("RELOAD_GUIDE", "2"), ("RELOAD_GUIDE", "truee"),
     ("PORT", "http"), ("PORT", "-1"), ("PORT", "65536"), ("PORT", "80.5"),
+    ("SERVES", "audio,pages"), ("PLAIN_HTTP", "perhaps"), ("METRICS_TOKEN", "short"), ("MOST_MEMORY_MB", "-5"),
     ("DECODERS", "Both"), ("AUDIO_CACHE_MB", "0"), ("AUDIO_CACHE_MB", "much"), ("LOG_LEVEL", "loud")])
 def test_a_value_that_cannot_be_taken_is_refused_by_its_name_alone(name: str, text: str):
     with pytest.raises(SettingsError, match=f"^{name} must be ") as error:
@@ -73,6 +74,22 @@ def test_another_address_is_refused_and_not_shown(url: str):
 
 def test_the_address_of_the_database_is_not_in_what_is_printed_of_the_settings():
     assert "secret" not in repr(read_settings({"DATABASE_URL": "postgresql://u:secret@h/d"}))
+
+
+# --- Redis ------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("url", [
+    "redis://cache.example:6379/0", "rediss://:secret@cache.example", "unix:///run/redis.sock"])
+def test_an_address_of_redis_is_taken_and_not_printed(url: str):
+    settings = read_settings({"REDIS_URL": url})
+    assert settings.redis_url == url and "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize("url", ["secret", "http://secret", "redis://:secret@h:port", "redis://h:1/0?db=secret"])
+def test_another_address_of_redis_is_refused_and_not_shown(url: str):
+    with pytest.raises(SettingsError, match="^REDIS_URL must be ") as error:
+        read_settings({"REDIS_URL": url})
+    assert "secret" not in "".join(traceback.format_exception(error.value))
 
 
 # --- how long records are kept ----------------------------------------------------------------------------

@@ -56,7 +56,7 @@ PROMPTS: dict[str, frozenset[str]] = {
         "ask_none": "key", "confirm": "option", "confirm_keys": "", "confirm_no": "",
         "yes_nothing": "", "no_nothing": "", "stop": "", "stale": "", "about_checked": "date",
         "about_due": "count", "about_due_none": "", "reconnected": "", "talk_ended": "",
-        "error_internal": "", "error_audio": "", "error_model": "", "error_voice": "",
+        "error_internal": "", "error_busy": "", "error_audio": "", "error_model": "", "error_voice": "",
         "no_sound_device": "", "bridge": "", "voice_changed": "", "voice_only": "",
         "pair_button": "", "pair_code": "code", "pair_already": "name", "paired": "", "unpaired": "",
         "help_noted": "", "looked_alone": "", "looked_shared": "", "looked_nobody": "", "looked_by": "names",

@@ -34,6 +34,7 @@ LAYERS = {
     "settings": {"errors", "speech"},
     "web": {"cards", "care", "content", "core", "errors", "listening", "speech", "talks"},
     "app": {"care", "content", "core", "errors", "fitting", "listening", "settings", "speech", "store", "talks", "web"},
+    "lab": {"errors", "settings", "store"},
     "server": {"app", "care", "errors", "settings"},
     "commands": {"app", "care", "content", "core", "errors", "listening", "settings", "speech", "store", "talks",
                  "voices"},

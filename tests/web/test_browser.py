@@ -12,7 +12,7 @@ import pytest
 from service.core.dialog import LOUDNESS_DB
 from service.speech.audio import RATE_HZ, duration_s, read_pcm, write_wav
 from service.speech.sound import levelled, loudness_lufs
-from tests.running import RunningService
+from service.lab.process import RunningService
 from tests.fakes import record_family
 from tests.support import RECORDINGS, guide, recognizer
 

@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from service.core.dialog import Match, Session, advance
 from service.speech.audio import RATE_HZ, read_pcm
 from tests.fakes import record_family
-from tests.running import RunningService
+from service.lab.process import RunningService
 from tests.support import PROMPTS, RECORDINGS, guide, recognizer
 from tests.web import test_browser
 from tests.web.test_browser import SPY, has, length_s, open_page, playwright, reads  # noqa: F401  fixtures

@@ -7,7 +7,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from service.speech.audio import read_pcm
-from tests.running import RunningService
+from service.lab.process import RunningService
 from tests.support import RECORDINGS, recognizer
 
 pytestmark = pytest.mark.audio

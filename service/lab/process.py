@@ -1,5 +1,7 @@
 """A service in a process of its own, as it is deployed: started, killed, started again."""
 
+from __future__ import annotations
+
 import json
 import os
 import re
@@ -10,14 +12,15 @@ import time
 import urllib.request
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from service.settings import PROJECT
+
 READY = re.compile(r"ready at (http://\S+)")
 START_S = 60
 """Longest wait for the start on a busy machine; the start itself is measured by `bench`."""
 
 
 class RunningService:
-    """`python -m service serve` with its data in a folder of the test."""
+    """`python -m service serve` with its data in a folder of the caller."""
 
     def __init__(self, folder: Path, **environment: str):
         self._folder, self._environment = folder, environment
@@ -30,7 +33,7 @@ class RunningService:
         environment = {**os.environ, "DATA_DIR": str(self._folder), "PORT": self.port, **self._environment}
         self.log = self._folder / "service.log"
         with self.log.open("a") as log:
-            self._process = subprocess.Popen([sys.executable, "-m", "service", "serve"], cwd=ROOT,
+            self._process = subprocess.Popen([sys.executable, "-m", "service", "serve"], cwd=PROJECT,
                                              env=environment, stderr=log, stdout=log)
         starts = len(READY.findall(self.log.read_text()))
         give_up = time.monotonic() + START_S

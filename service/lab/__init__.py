@@ -1,0 +1,1 @@
+"""Lab: what tests and benches start: services, servers and clients, each as it is deployed."""
