@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run voice test check bench models clean
+.PHONY: run voice test check bench models audit clean
 
 run: models
 	$(BIN)/python -m service serve
@@ -33,6 +33,12 @@ $(STAMP): requirements.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $(STAMP)
+
+# What is known against the versions that are pinned; asks PyPI's advisories, so it needs the network. The rest of
+# what can be said of them is in tests/security/test_dependencies.py, without one.
+audit: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(VENV)/audit pip-audit==2.10.1
+	PYTHONPATH=$(VENV)/audit $(BIN)/python -m pip_audit --requirement requirements.txt --disable-pip --no-deps --strict
 
 clean:
 	rm -rf $(VENV) data .pytest_cache
