@@ -11,13 +11,10 @@ import os
 import platform
 import re
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 import urllib.error
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +25,7 @@ import vosk
 
 from service.app import create_app, learner, load_recognizer, model_store
 from service.errors import ModelError
+from service.lab.process import RunningService
 from service.listening import Listening
 from service.settings import PROJECT, Settings
 from service.speech.audio import RATE_HZ, read_pcm
@@ -165,55 +163,16 @@ def _counts(many: int) -> list[str]:
 
 # --- serving ----------------------------------------------------------------------------------
 
-class _Server:
-    """`python -m service serve` in a process of its own."""
-
-    def __init__(self, settings: Settings):
-        self.began = time.perf_counter()
-        environment = {**os.environ, "DATA_DIR": str(settings.data_dir), "PORT": "0"}
-        self.process = subprocess.Popen([sys.executable, "-m", "service", "serve"], cwd=PROJECT, text=True,
-                                        env=environment, stderr=subprocess.PIPE)
-        for line in self.process.stderr:
-            found = re.search(r"ready at (http://\S+)", line)
-            if found:
-                self.url = found[1] + "/api/v1"
-                break
-        self.start_s = time.perf_counter() - self.began
-        # Whatever else it logs must not fill the pipe.
-        threading.Thread(target=self.process.stderr.read, daemon=True).start()
-
-    def call(self, path: str, body: dict | None = None) -> bytes:
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(path if path.startswith("http") else self.url + path, data=data,
-                                         headers={"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.read()
-
-    def memory_mb(self) -> float | None:
-        """Resident memory of the service and the voice's process, MB."""
-        try:
-            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-            sizes = [re.search(r"VmRSS:\s*(\d+)", Path(f"/proc/{pid}/status").read_text())[1]
-                     for pid in (self.process.pid, *children)]
-            return round(sum(map(int, sizes)) / 1024, 1)
-        except OSError:
-            return None
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait()
-
-
 def _serving(settings: Settings) -> dict:
     starts = []
     for _ in range(STARTS):
-        server = _Server(settings)
+        server = RunningService(settings.data_dir).start()
         starts.append(server.start_s)
         if len(starts) < STARTS:
-            server.stop()
+            server.terminate()
     try:
         latencies = _key_turns(server)
-        _spoken_turns(server, settings)
+        _spoken_turns(server)
         memory_mb = server.memory_mb()
     finally:
         server.stop()
@@ -222,29 +181,26 @@ def _serving(settings: Settings) -> dict:
             "key_to_first_audio_byte_cached_ms": latencies, "memory_mb": memory_mb}
 
 
-def _key_turns(server: _Server) -> dict:
-    talk = json.loads(server.call("/sessions", {}))
-    origin, latencies = server.url.removesuffix("/api/v1"), []
+def _key_turns(server: RunningService) -> dict:
+    talk, latencies = server.call("POST", "/sessions", {}), []
 
     def press(number: int) -> None:
         body = {"turn_id": f"bench-{number}", "key": "19"[number % 2]}
-        reply = json.loads(server.call(f"/sessions/{talk['session']}/turns", body))
-        server.call(origin + reply["sentences"][0]["audio"])
+        reply = server.call("POST", f"/sessions/{talk['session']}/turns", body)
+        server.fetch(reply["sentences"][0]["audio"])
     for number in range(TURNS):
         latencies.append(milliseconds(lambda n=number: press(n)))
         time.sleep(0.05)
     return quantiles(latencies[4:])
 
 
-def _spoken_turns(server: _Server, settings: Settings) -> None:
+def _spoken_turns(server: RunningService) -> None:
     """A few turns by audio, so that memory is that of a service in use."""
-    talk = json.loads(server.call("/sessions", {}))
+    talk = server.call("POST", "/sessions", {})
     for number, file in enumerate(sorted(RECORDINGS.glob("ask_*.opus"))[:6]):
-        request = urllib.request.Request(
-            f"{server.url}/sessions/{talk['session']}/turns", data=file.read_bytes(),
-            headers={"Content-Type": "audio/ogg", "Turn-Id": f"spoken-{number}"})
         try:
-            urllib.request.urlopen(request, timeout=30).read()
+            server.fetch(f"/api/v1/sessions/{talk['session']}/turns", file.read_bytes(), "POST",
+                         Content_Type="audio/ogg", Turn_Id=f"spoken-{number}")
         except urllib.error.HTTPError as e:
             e.close()
 
