@@ -64,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     restore = command("restore", _restore, "a backup in place of all that the database holds; the service may go on")
     restore.add_argument("file", type=Path)
     restore.add_argument("--force", action="store_true", help="also over the accounts of another installation")
+    doctor = command("doctor", _doctor, "look at this machine, and say in a sentence each what to do")
+    doctor.add_argument("--json", action="store_true", help="the same for programs")
+    doctor.add_argument("--sound", action="store_true", help="play the attention sound once")
     evaluation = command("eval", _eval, "how well the guide understands, on the project's own sets")
     evaluation.add_argument("--sets", type=Path, default=PROJECT / "tests" / "sets", metavar="FOLDER")
     evaluation.add_argument("--split", choices=("measure", "tune"), default="measure")
@@ -72,10 +75,17 @@ def _parser() -> argparse.ArgumentParser:
     evaluation.add_argument("--tune", action="store_true", help="first choose the limits anew on the tuning set")
     evaluation.add_argument("--workers", type=int, default=2, help="recordings heard at once, a core each")
     bench = command("bench", _bench, "measure, and print JSON")
-    bench.add_argument("what", nargs="?", choices=("voices", "listening", "panel", "calculators"),
+    bench.add_argument("what", nargs="?", choices=("voices", "listening", "panel", "calculators", "faults", "cluster",
+                                                       "load", "fuzz"),
                        help="the voices, listening beside other ways of it, the panel; else the whole service")
     bench.add_argument("--sample", type=int, help="only so many recordings (of each pack), or turns, not all")
+    bench.add_argument("--turns", type=int, default=1_000, help="turns among which the service is killed, of faults")
+    bench.add_argument("--only", metavar="NAME", help="one of the faults")
+    bench.add_argument("--soak", type=float, metavar="MINUTES", help="of load: does anything grow in so long?")
+    bench.add_argument("--out", type=Path, metavar="FILE", help="of a soak: where all that is known so far is written")
     bench.add_argument("--postgres", metavar="ADDRESS", help="of an empty database, for the panel")
+    bench.add_argument("--cases", type=int, default=100_000, help="cases of bad input, over all that takes input")
+    bench.add_argument("--found", type=Path, metavar="FOLDER", help="where the smallest case of a failure is written")
     return parser
 
 
@@ -141,6 +151,11 @@ def _restore(arguments, settings: Settings) -> int:
     return restore(settings, arguments.file, arguments.force, sys.stdout)
 
 
+def _doctor(arguments, settings: Settings) -> int:
+    from service.doctor.run import run
+    return run(settings, arguments.sound, arguments.json, sys.stdout)
+
+
 def _eval(arguments, settings: Settings) -> int:
     from service.evaluation.run import run
     return run(settings, arguments.sets, arguments.split, 0 if arguments.text else arguments.every,
@@ -161,6 +176,22 @@ def _bench(arguments, settings: Settings) -> int:
     if arguments.what == "calculators":
         from service.bench_calculators import run as run_calculators
         return run_calculators(settings, arguments.sample, sys.stdout)
+    if arguments.what == "faults":
+        from service.faults.run import run as run_faults
+        return run_faults(arguments.turns, arguments.only, sys.stdout)
+    if arguments.what == "cluster":
+        from service.faults.cluster import STEADY_S
+        from service.faults.cluster import run as run_cluster
+        return run_cluster(arguments.sample or STEADY_S, sys.stdout)
+    if arguments.what == "load" and arguments.soak:
+        from service.bench_soak import run as run_soak
+        return run_soak(settings, arguments.soak, arguments.out, sys.stdout)
+    if arguments.what == "load":
+        from service.bench_load import run as run_load
+        return run_load(settings, arguments.sample, sys.stdout)
+    if arguments.what == "fuzz":
+        from service.fuzzing.run import run as run_fuzzing
+        return run_fuzzing(settings, arguments.cases, arguments.found, sys.stdout)
     from service.bench import run
     return run(settings, sys.stdout)
 

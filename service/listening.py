@@ -87,6 +87,11 @@ class Stream:
             self._ear.use_grammar(grammar)
         yield from self._ear.feed(pcm)
 
+    @property
+    def in_speech(self) -> bool:
+        """True while somebody speaks."""
+        return self._ear.in_speech
+
     def forget(self) -> bool:
         """Drop an utterance in progress; True if there was one."""
         in_progress = self._ear.in_speech

@@ -11,9 +11,7 @@ import collections
 import contextlib
 import dataclasses
 import datetime
-import logging
 import threading
-import time
 import uuid
 from dataclasses import dataclass, field
 from typing import Callable, Iterator, Mapping
@@ -30,22 +28,26 @@ from service.core.dialog import (Ask, Fault, Fill, Key, Match, NoInput, NoMatch,
 from service.core.grammar import compile_grammar, compile_numbers
 from service.core.model import Guide
 from service.core.understanding import Expectation, Understanding
-from service.discretion import Discretion
 from service.errors import GuideError, NotFound, Refused
+from service.monitoring.steps import ADVANCE, COMMIT, INTERPRET, Steps
+from service.monitoring.turn_log import TurnLog
+from service.sharing.discretion import NEWEST, Discretion, OwnDiscretion
 from service.speech.recognizer import Hearing, Recognizer
 from service.speech.speaker import Piece, Speaker
 from service.speech.voices import Choice
 from service.store.talks import Also, Conflict, Talk, TalkStore, Turn, nothing
 
-log = logging.getLogger(__name__)
 ATTEMPTS = 5
 """How often a turn is repeated when another process was quicker with the same talk."""
 UNSURE = 0.6
 """Confidence below which a single syllable counts as noise."""
+LAST_TURN = "last_turn"
+"""Key of a stored session: after which turn it is like that."""
 HIDDEN = "〔不记〕"
 """Stored in place of a sentence that says something about the listener."""
-LONGEST_TEXT = 2_000
-"""Characters of a typed request that are looked at."""
+LONGEST_TEXT = 400
+"""Characters of a typed request that are looked at: two minutes of speech. To understand ten times as many takes
+seconds."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ class View:
     turn_id: str
     number: int
     reply: Reply
+    steps: Steps | None = field(default=None, compare=False)
+    """How long it took; None if it was not asked for by a turn."""
 
 
 class Library:
@@ -124,11 +128,14 @@ class Talks:
     """All talks of this process. Thread-safe."""
 
     def __init__(self, library: Library, store: TalkStore, speaker: Speaker,
-                 now: Callable[[], datetime.datetime] = utc_now, care: Care | None = None):
-        """Without ``care`` there are no paired devices."""
+                 now: Callable[[], datetime.datetime] = utc_now, care: Care | None = None,
+                 turn_log: TurnLog | None = None, discretion: Discretion | None = None):
+        """Without ``care`` there are no paired devices. ``turn_log`` is told of every turn. Without ``discretion``
+        what is not stored is known to this process alone."""
         self._library, self._store, self._speaker, self._now = library, store, speaker, now
+        self._turn_log = turn_log or TurnLog()
         self.care = care
-        self._discretion = Discretion()
+        self._discretion = discretion or OwnDiscretion()
         self._locks: dict[str, list] = collections.defaultdict(lambda: [threading.Lock(), 0])
         self._locks_lock = threading.Lock()
 
@@ -140,22 +147,24 @@ class Talks:
     # --- opening and closing -------------------------------------------------------------------
 
     def open(self, voice: str = "", pace_cpm: int = dialog.USUAL_CPM, loudness_db: int = 0,
-             device: Device | None = None) -> View:
+             device: Device | None = None, steps: Steps | None = None) -> View:
         """Begin a talk with somebody who likes to be spoken to like that, as far as it can be chosen. At a
-        paired device its own settings count instead."""
-        began, talk_id, turn_id = time.perf_counter(), new_id(), new_id()
+        paired device its own settings count instead. ``steps``: those before, here and below."""
+        steps, talk_id, turn_id = steps or Steps(), new_id(), new_id()
         before, outcome = self._at(device, dialog.opening(voice, pace_cpm, loudness_db)), Start()
-        session, reply = dialog.advance(self.edition.guide, before, outcome, self._today())
-        turn = self._turn(talk_id, turn_id, 1, "start", outcome, session, reply, began)
-        person_id = device.person_id if device and device.watched else None
-        self._store.create(session.to_json(), turn, device and device.id, person_id,
-                           self._also(device, turn, before, outcome, session))
-        return self._answered(turn, reply)
+        with steps.step(ADVANCE):
+            session, reply = dialog.advance(self.edition.guide, before, outcome, self._today())
+        with steps.step(COMMIT):
+            turn = self._turn(talk_id, turn_id, 1, "start", outcome, session, reply, steps)
+            person_id = device.person_id if device and device.watched else None
+            self._store.create(_stored_session(session, turn_id), turn, device and device.id, person_id,
+                               self._also(device, turn, before, outcome, session))
+        return self._answered(turn, reply, steps)
 
     def last(self, talk_id: str) -> View:
         """The newest answer of a talk that is still open."""
         self._store.load(talk_id)
-        return self._stored(self._store.last_turn(talk_id))
+        return self._stored(self._store.last_turn(talk_id), None)
 
     def end(self, talk_id: str) -> None:
         """Close a talk for good."""
@@ -164,67 +173,74 @@ class Talks:
 
     # --- turns ---------------------------------------------------------------------------------
 
-    def press(self, talk_id: str, turn_id: str, key: str, speaking: Speaking | None = None) -> View:
+    def press(self, talk_id: str, turn_id: str, key: str, speaking: Speaking | None = None,
+              steps: Steps | None = None) -> View:
         """A key was pressed or touched. ``speaking``: what was cut off by it, here and below."""
-        return self._advance(talk_id, turn_id, "key", lambda _: Key(key), speaking)
+        return self._advance(talk_id, turn_id, "key", lambda _: Key(key), steps, speaking)
 
-    def command(self, talk_id: str, turn_id: str, name: str, speaking: Speaking | None = None) -> View:
+    def command(self, talk_id: str, turn_id: str, name: str, speaking: Speaking | None = None,
+                steps: Steps | None = None) -> View:
         """A button for one of ``dialog.COMMANDS`` was touched."""
-        return self._advance(talk_id, turn_id, "key", lambda _: Match(command=name), speaking)
+        return self._advance(talk_id, turn_id, "key", lambda _: Match(command=name), steps, speaking)
 
-    def joined(self, talk_id: str, turn_id: str) -> View:
+    def joined(self, talk_id: str, turn_id: str, steps: Steps | None = None) -> View:
         """The device was paired, or cut off: the listener should hear of it."""
         device = self._device(self._store.load(talk_id))
         prompt = "paired" if device and device.paired else "unpaired"
-        return self._advance(talk_id, turn_id, "device", lambda _: Told(prompt))
+        return self._advance(talk_id, turn_id, "device", lambda _: Told(prompt), steps)
 
-    def notice(self, talk_id: str, turn_id: str, delivery: int, speaking: Speaking | None = None) -> View:
+    def notice(self, talk_id: str, turn_id: str, delivery: int, speaking: Speaking | None = None,
+               steps: Steps | None = None) -> View:
         """It is time for something that those who care want to be heard; Refused if it is not for here and now."""
         talk = self._store.load(talk_id)
         if self.care is None or talk.device_id is None:
             raise Refused("notice_gone")
         read = self.care.notices.read
-        return self._advance(talk_id, turn_id, "device", lambda _: read(talk.device_id, delivery), speaking)
+        return self._advance(talk_id, turn_id, "device", lambda _: read(talk.device_id, delivery), steps, speaking)
 
-    def say(self, talk_id: str, turn_id: str, text: str, speaking: Speaking | None = None) -> View:
+    def say(self, talk_id: str, turn_id: str, text: str, speaking: Speaking | None = None,
+            steps: Steps | None = None) -> View:
         """A request was typed."""
         understanding, text = self.edition.understanding, text[:LONGEST_TEXT]
         return self._advance(talk_id, turn_id, "text",
-                             lambda s: understanding.interpret(text, self._expected(s)), speaking, (text,))
+                             lambda s: understanding.interpret(text, self._expected(s)), steps, speaking, (text,))
 
-    def hear(self, talk_id: str, turn_id: str, hearing: Hearing) -> View | None:
+    def hear(self, talk_id: str, turn_id: str, hearing: Hearing, steps: Steps | None = None) -> View | None:
         """An utterance was heard. None if it was nothing: no turn is made of noise."""
         if is_nothing(hearing):
             return None
         edition = self.edition
         return self._advance(talk_id, turn_id, "voice", lambda s: edition.hear(hearing, self._expected(s)),
-                             said=_heard(hearing))
+                             steps, said=_heard(hearing))
 
-    def interrupt(self, talk_id: str, turn_id: str, hearing: Hearing, speaking: Speaking) -> View | None:
+    def interrupt(self, talk_id: str, turn_id: str, hearing: Hearing, speaking: Speaking,
+                  steps: Steps | None = None) -> View | None:
         """An utterance was heard while the guide spoke. None if it is no interruption."""
         if is_nothing(hearing):
             return None
-        outcome, said = self.edition.hear(hearing), _heard(hearing)
+        steps, said = steps or Steps(), _heard(hearing)
+        with steps.step(INTERPRET):
+            outcome = self.edition.hear(hearing)
         text = self.sentence(talk_id, speaking.turn_id, speaking.sentence)
         if not barge_in.interrupts(outcome, said[0], text):
             return None
-        return self._advance(talk_id, turn_id, "voice", lambda _: outcome, speaking, said)
+        return self._advance(talk_id, turn_id, "voice", lambda _: outcome, steps, speaking, said)
 
     def expects(self, talk_id: str) -> str:
         """The type of a calculator's open question in a talk, for whoever hears the answer; "" if none is open."""
-        filling = self._discretion.session(talk_id, self._now()).get("form")
+        filling = self._discretion.session(talk_id, NEWEST, self._now()).get("form")
         if filling is None or filling.stage == form.TOLD:
             return ""
         asked = self.edition.guide.forms.fields.get(filling.field)
         return asked.type if asked else form.CHOICE
 
-    def silence(self, talk_id: str, turn_id: str) -> View:
+    def silence(self, talk_id: str, turn_id: str, steps: Steps | None = None) -> View:
         """Nothing was said or pressed for as long as the last reply allowed."""
-        return self._advance(talk_id, turn_id, "silence", lambda _: NoInput())
+        return self._advance(talk_id, turn_id, "silence", lambda _: NoInput(), steps)
 
-    def rejoin(self, talk_id: str, turn_id: str) -> View:
+    def rejoin(self, talk_id: str, turn_id: str, steps: Steps | None = None) -> View:
         """The listener's page is back after the line or the service was lost."""
-        return self._advance(talk_id, turn_id, "rejoin", lambda _: Rejoin())
+        return self._advance(talk_id, turn_id, "rejoin", lambda _: Rejoin(), steps)
 
     def fault(self, error: GuideError) -> str:
         """What the listener is told of an error, as one text."""
@@ -253,7 +269,10 @@ class Talks:
         """Piece ``piece`` of a sentence of an answer, mostly the whole; NotFound if there is none."""
         text, reply = self._sentence(talk_id, turn_id, index)
         pace_cpm, voice = self._as_spoken_now(talk_id, reply)
-        return self._speaker.piece(text, pace_cpm, voice, piece, index == 0)
+        spoken = self._speaker.piece(text, pace_cpm, voice, piece, index == 0)
+        if index == piece == 0:
+            self._turn_log.sounded(talk_id, turn_id)
+        return spoken
 
     def _as_spoken_now(self, talk_id: str, reply: dict) -> tuple[int, str]:
         """(pace, voice) of an answer; what was set from afar since then counts from the next sentence on."""
@@ -284,15 +303,15 @@ class Talks:
     # --- how -----------------------------------------------------------------------------------
 
     def _advance(self, talk_id: str, turn_id: str, source: str, outcome_of: Callable[[Session], Outcome],
-                 speaking: Speaking | None = None, said: tuple[str, ...] = ()) -> View:
-        began, cut = time.perf_counter(), self._cut(talk_id, speaking)
+                 steps: Steps | None, speaking: Speaking | None = None, said: tuple[str, ...] = ()) -> View:
+        steps, cut = steps or Steps(), self._cut(talk_id, speaking)
         with self._alone(talk_id):
             for _ in range(ATTEMPTS):
                 seen = self._store.turn(talk_id, turn_id)
                 if seen:
-                    return self._stored(seen)
+                    return self._stored(seen, steps)
                 try:
-                    return self._once(self._store.load(talk_id), turn_id, source, outcome_of, cut, began, said)
+                    return self._once(self._store.load(talk_id), turn_id, source, outcome_of, cut, steps, said)
                 except Conflict as e:
                     conflict = e
         raise conflict
@@ -303,21 +322,24 @@ class Talks:
         return tuple(self._in_full(turn)["sentences"][max(0, speaking.sentence):]) if turn else ()
 
     def _once(self, talk: Talk, turn_id: str, source: str, outcome_of: Callable[[Session], Outcome],
-              cut: tuple[str, ...], began: float, said: tuple[str, ...]) -> View:
+              cut: tuple[str, ...], steps: Steps, said: tuple[str, ...]) -> View:
         device, guide = self._device(talk), self.edition.guide
-        before = dataclasses.replace(self._at(device, Session.from_json(talk.session)),
-                                     **self._discretion.session(talk.id, self._now()))
-        outcome = self._resolved(outcome_of(before), before, device, talk.id)
-        session, reply = dialog.advance(guide, before, outcome, self._today(), cut)
-        session = attention.watched(before, outcome, session)
-        turn = self._turn(talk.id, turn_id, talk.turns + 1, source, outcome, session, reply, began,
-                          *kept(device, self._keepable(device, said), before, outcome))
-        self._store.commit(session.to_json(), turn, self._also(device, turn, before, outcome, session))
-        self._discretion.keep(talk.id, turn_id, session.discreet, dataclasses.asdict(reply) if reply.private else None,
-                              self._now())
-        log.info("turn %d by %s: %s -> %s in %.0f ms", turn.number, source, turn.outcome, turn.node,
-                 turn.took_ms)
-        return self._answered(turn, reply)
+        discreet = self._discretion.session(talk.id, talk.session.get(LAST_TURN, NEWEST), self._now())
+        before = dataclasses.replace(self._at(device, Session.from_json(talk.session)), **discreet)
+        with steps.step(INTERPRET):
+            outcome = self._resolved(outcome_of(before), before, device, talk.id)
+        with steps.step(ADVANCE):
+            session, reply = dialog.advance(guide, before, outcome, self._today(), cut)
+            session = attention.watched(before, outcome, session)
+        with steps.step(COMMIT):
+            turn = self._turn(talk.id, turn_id, talk.turns + 1, source, outcome, session, reply, steps,
+                              *kept(device, self._keepable(device, said), before, outcome))
+            # First, so that whoever goes on after the commit has it, should this process end in between.
+            self._discretion.keep(talk.id, turn_id, session.discreet,
+                                  dataclasses.asdict(reply) if reply.private else None, self._now())
+            self._store.commit(_stored_session(session, turn_id), turn,
+                               self._also(device, turn, before, outcome, session))
+        return self._answered(turn, reply, steps)
 
     def _device(self, talk: Talk) -> Device | None:
         return self.care.devices.get(talk.device_id) if self.care and talk.device_id else None
@@ -342,17 +364,18 @@ class Talks:
         return self.care.answer(outcome, device, talk_id) if self.care else outcome
 
     def _turn(self, talk_id: str, turn_id: str, number: int, source: str, outcome: Outcome, session: Session,
-              reply: Reply, began: float, said: str | None = None, meaning: str | None = None) -> Turn:
-        took_ms = (time.perf_counter() - began) * 1000
+              reply: Reply, steps: Steps, said: str | None = None, meaning: str | None = None) -> Turn:
+        took_ms = steps.elapsed_s() * 1000
         return Turn(talk_id, turn_id, number, source, OUTCOMES[type(outcome)], session.node,
                     self._now(), took_ms, dataclasses.asdict(storable(reply)), said, meaning)
 
-    def _answered(self, turn: Turn, reply: Reply) -> View:
+    def _answered(self, turn: Turn, reply: Reply, steps: Steps) -> View:
+        self._turn_log.taken(turn, steps)
         self._speaker.prepare(reply.sentences, reply.pace_cpm, reply.voice)
-        return View(turn.talk_id, turn.id, turn.number, reply)
+        return View(turn.talk_id, turn.id, turn.number, reply, steps)
 
-    def _stored(self, turn: Turn) -> View:
-        return View(turn.talk_id, turn.id, turn.number, _reply_from_json(self._in_full(turn)))
+    def _stored(self, turn: Turn, steps: Steps | None) -> View:
+        return View(turn.talk_id, turn.id, turn.number, _reply_from_json(self._in_full(turn)), steps)
 
     def _keepable(self, device: Device | None, said: tuple[str, ...]) -> str | None:
         """The words that may be kept at a device, unless somebody tells in any of them when they were born, what they
@@ -385,6 +408,10 @@ class Talks:
                 entry[1] -= 1
                 if not entry[1]:
                     del self._locks[talk_id]
+
+
+def _stored_session(session: Session, turn_id: str) -> dict:
+    return session.to_json() | {LAST_TURN: turn_id}
 
 
 def storable(reply: Reply) -> Reply:

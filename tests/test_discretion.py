@@ -6,56 +6,14 @@ import logging
 import pytest
 from sqlalchemy import text
 
-from service import discretion
-from service.discretion import FORGOTTEN_AFTER, REPLIES_KEPT, Discretion
+from service.sharing.discretion import FORGOTTEN_AFTER
 from service.store.database import open_database
 from service.store.tables import TurnRow
 from tests.care.test_recording import Place
 
-NOW = datetime.datetime(2026, 11, 24, 8, 0, tzinfo=datetime.UTC)
-SESSION = {"form": None, "answers": {"kind": "M60"}, "held": ()}
 PRIVATE = ("1965", "一九六五", "六五年", "六十岁", "M60", "birth_year")
 """What would betray the listener of ``told``."""
 
-
-@pytest.fixture
-def kept() -> Discretion:
-    one = Discretion()
-    one.keep("talk", "t1", SESSION, {"sentences": ["您是男的。"]}, NOW)
-    return one
-
-
-def test_what_was_said_is_there_for_the_same_talk_alone(kept):
-    assert kept.session("talk", NOW)["answers"] == {"kind": "M60"}
-    assert kept.reply("talk", "t1", NOW) == {"sentences": ["您是男的。"]}
-    assert kept.session("other", NOW) == {} and kept.reply("other", "t1", NOW) is None
-
-
-def test_it_is_forgotten_with_the_talk_and_when_nobody_is_there_any_more(kept):
-    assert kept.session("talk", NOW + FORGOTTEN_AFTER) != {}
-    assert kept.session("talk", NOW + FORGOTTEN_AFTER + datetime.timedelta(seconds=1)) == {}
-    kept.keep("talk", "t1", SESSION, None, NOW)
-    kept.forget("talk")
-    kept.forget("talk")
-    assert kept.session("talk", NOW) == {}
-
-
-def test_a_turn_that_leaves_nothing_private_forgets_what_was_before(kept):
-    kept.keep("talk", "t2", {}, None, NOW)
-    assert kept.session("talk", NOW) == {} and kept.reply("talk", "t1", NOW) is None
-
-
-def test_only_the_last_replies_and_so_many_talks_are_held(kept, monkeypatch):
-    for n in range(2, REPLIES_KEPT + 2):
-        kept.keep("talk", f"t{n}", SESSION, {}, NOW)
-    assert kept.reply("talk", "t1", NOW) is None and kept.reply("talk", "t2", NOW) == {}
-    monkeypatch.setattr(discretion, "MOST_TALKS", 2)
-    for name in ("a", "b"):
-        kept.keep(name, "t1", SESSION, None, NOW)
-    assert kept.session("talk", NOW) == {} and kept.session("a", NOW) and kept.session("b", NOW)
-
-
-# --- in a talk at a device whose person lets others look ---------------------------------------------
 
 @pytest.fixture
 def place(database_url):

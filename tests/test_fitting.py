@@ -20,6 +20,17 @@ def few(monkeypatch):
     monkeypatch.setattr(fitting, "examples", lambda guide: LISTED)
 
 
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory):
+    """The file that is kept of those phrases."""
+    folder = tmp_path_factory.mktemp("learnt")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitting, "examples", lambda guide: LISTED)
+        fitting.classifier(None, folder)
+    [path] = folder.iterdir()
+    return path
+
+
 def best(classifier: Classifier, text: str) -> str:
     return classifier.labels[int(np.argmax(classifier.log_probabilities(text)))]
 
@@ -45,6 +56,7 @@ def test_it_is_learnt_once_and_then_read(few, tmp_path, monkeypatch):
 
 
 def test_other_phrases_are_learnt_anew_and_old_files_go(few, tmp_path, monkeypatch):
+    monkeypatch.setattr(fitting, "KEPT", 2)
     for n in range(fitting.KEPT + 2):
         monkeypatch.setattr(fitting, "examples", lambda guide: [*LISTED, Example("查" * (n + 2), "m1", 1.0)])
         fitting.classifier(None, tmp_path)
@@ -52,10 +64,8 @@ def test_other_phrases_are_learnt_anew_and_old_files_go(few, tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("damage", [b"", b"no archive", None])
-def test_a_damaged_file_is_made_again(few, tmp_path, damage, caplog):
-    fitting.classifier(None, tmp_path)
-    [path] = tmp_path.iterdir()
-    path.write_bytes(path.read_bytes()[:200] if damage is None else damage)
+def test_a_damaged_file_is_made_again(few, learnt, tmp_path, damage, caplog):
+    (tmp_path / learnt.name).write_bytes(learnt.read_bytes()[:200] if damage is None else damage)
     assert best(fitting.classifier(None, tmp_path), "怎么查社保") == "m1"
     assert "damaged" in caplog.text
 

@@ -16,6 +16,7 @@ from service.care.care import open_care
 from service.content.live import LiveGuide
 from service.core.dialog import HINT_AFTER_S
 from service.errors import Ended, NotFound, Refused
+from service.monitoring.turn_log import TurnLog
 from service.settings import read_settings
 from service.speech.recognizer import Hearing, Transcript
 from service.speech.speaker import Speaker
@@ -263,15 +264,19 @@ def test_the_database_does_not_tell_which_key_was_pressed(talks: Talks, store: T
     assert kept[0]["source"] == kept[0]["outcome"] == "key"
 
 
-def test_turns_are_logged_without_what_was_said(talks: Talks, caplog):
+def test_turns_are_logged_without_what_was_said(store: TalkStore, speaker: Speaker, caplog):
+    turn_log = TurnLog()
+    talks = Talks(SimpleNamespace(edition=edition()), store, speaker, now=lambda: NOW, turn_log=turn_log)
     with caplog.at_level(logging.DEBUG):
         talk = talks.open().talk_id
         talks.say(talk, "a", PRIVATE)
         talks.hear(talk, "b", heard(PRIVATE))
         talks.press(talk, "c", "*")
-    lines = [r.getMessage() for r in caplog.records if r.name == "service.talks"]
-    assert [line.split(" in ")[0].partition(":")[0] for line in lines] == [
-        "turn 2 by text", "turn 3 by voice", "turn 4 by key"]
+        talks.press(talk, "c", "*")
+        turn_log.close()
+    lines = [r.getMessage() for r in caplog.records if r.name == "service.monitoring.turn_log"]
+    turns = [json.loads(line.removeprefix("turn ")) for line in lines]
+    assert [(t["number"], t["source"]) for t in turns] == [(1, "start"), (2, "text"), (3, "voice"), (4, "key")]
     said = caplog.text
     assert not any(private in said for private in ("身份证", "四三零四", talk, "'*'", '"*"'))
 

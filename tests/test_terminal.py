@@ -18,7 +18,7 @@ import pytest
 
 from service.app import create_app
 from service.core.dialog import HINT_AFTER_S
-from service.errors import StoreError, VoiceError
+from service.errors import DeviceError, StoreError, VoiceError
 from service.settings import Settings
 from service.speech.audio import RATE_HZ, duration_s, read_pcm
 from service.speech.sound import chime
@@ -26,8 +26,9 @@ from service.speech.speaker import Piece
 from service.speech.voice import Speech
 from service.store.database import transaction
 from service.talks import Speaking
-from service.terminal.events import (DeviceLost, DeviceState, Failed, Inbox, LOUDSPEAKER, MICROPHONE, Nothing,
-                                     SpeechHeard, Thinking, Turn)
+from service.terminal.devices import Reopening
+from service.terminal.events import (DeviceBack, DeviceLost, DeviceState, Failed, Inbox, LOUDSPEAKER, MICROPHONE,
+                                     Nothing, SpeechHeard, Thinking, Turn)
 from service.terminal.hearer import BACKLOG_S, Backlog, Hearer
 from service.terminal.keyboard import (ESC, Debounce, Key, KeyParser, Leave, LineParser, Text, Toggle,
                                        Typing, key_of, keyboard)
@@ -409,6 +410,32 @@ def test_missing_devices_are_told_in_one_line(service):
     assert room.out.getvalue().count(prompt(service, "no_sound_device")) == 1
 
 
+def test_devices_that_are_plugged_in_again_are_used_again(service):
+    room = Room(service)
+    player = FakePlayer(room.clock)
+    hearer = SimpleNamespace(talk_id=None, speaking=None, forget=lambda: None)
+    room.until(30, (1, DeviceLost(LOUDSPEAKER, "pulled out")), (1, DeviceLost(MICROPHONE, "pulled out")),
+               (20, DeviceBack(LOUDSPEAKER, player)), (20, DeviceBack(MICROPHONE, hearer)), (21, Key("1")))
+    assert [when for when, _, _ in player.played][0] == 21, "what is said next is heard"
+    assert hearer.talk_id, "what is said to it makes turns of the talk"
+    assert room.terminal.missing == set()
+
+
+def test_a_missing_device_is_looked_for_until_it_is_there():
+    inbox, there, failures = Inbox(), object(), [DeviceError("none"), DeviceError("none")]
+
+    def opening():
+        if failures:
+            raise failures.pop()
+        return there
+    reopening = Reopening({MICROPHONE: opening}, inbox, lambda: {MICROPHONE, LOUDSPEAKER}, (0.01,))
+    reopening.start()
+    try:
+        assert inbox.get(30) == DeviceBack(MICROPHONE, there)
+    finally:
+        reopening.close()
+
+
 def test_error_in_a_turn_is_told_and_the_talk_goes_on(service, monkeypatch):
     room = Room(service, sound=False)
     real, broken = service.talks.press, [StoreError("no space left"), ZeroDivisionError()]
@@ -639,7 +666,7 @@ def test_terminal_that_is_ended_by_a_signal_is_left_as_it_was(programs):
     assert ended(programs.raw, programs.screen) == 0
     assert termios.tcgetattr(programs.terminal) == programs.before
     # The log is in a file: it would stand among the sentences.
-    assert "service.talks" not in shown
+    assert "service.monitoring" not in shown
 
 
 def ended(process: subprocess.Popen, fd: int) -> int:

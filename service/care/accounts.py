@@ -26,7 +26,13 @@ SHORTEST_PASSWORD = 8
 """Characters (NIST SP 800-63B, 5.1.1.2)."""
 LONGEST_PASSWORD = 256
 LANGUAGES = ("zh", "en")
+LOG_IN_LASTS = datetime.timedelta(days=31)
+"""An older one is none, whether somebody logged out or not."""
+_ENDED = "ended:"
+_ENDED_HASH = 26
+"""Characters of a hash; a key of the table has 32."""
 OWNER_CODE = "owner_code"
+OWNER_CODE_DIGITS = 12
 ISSUER = "衡阳社保语音指南"
 TOTP_STEP_S = 30
 TOTP_WINDOW = 1
@@ -62,8 +68,9 @@ class Accounts:
     # --- the first owner ---------------------------------------------------------------------------
 
     def owner_code(self) -> str | None:
-        """A new one-time code for the first owner, to be shown on the console; None if there is an account."""
-        code = f"{self._secrets.code()}{self._secrets.code()}"
+        """A one-time code for the first owner, to be shown on the console; None if there is an account. Every
+        process has the same."""
+        code = f"{int(self._secrets.hashed(OWNER_CODE), 16) % 10 ** OWNER_CODE_DIGITS:0{OWNER_CODE_DIGITS}d}"
         with transaction(self._engine) as orm:
             if orm.scalar(select(AccountRow.id).limit(1)):
                 return None
@@ -132,6 +139,25 @@ class Accounts:
             if self._hasher.check_needs_rehash(kept):
                 row.password_hash = self._hasher.hash(password)
             return _account(row)
+
+    def new_log_in(self) -> str:
+        """What tells one log-in from every other one."""
+        return self._secrets.token()
+
+    def end_log_in(self, log_in: str) -> None:
+        """Its cookie counts no more, whoever has a copy of it."""
+        with transaction(self._engine) as orm:
+            too_old = (self._now() - LOG_IN_LASTS).isoformat()
+            orm.execute(delete(MetaRow).where(MetaRow.key.startswith(_ENDED), MetaRow.value <= too_old))
+            orm.merge(MetaRow(key=self._ended_key(log_in), value=self._now().isoformat()))
+
+    def is_ended(self, log_in: str) -> bool:
+        """True if somebody logged out there."""
+        with transaction(self._engine) as orm:
+            return orm.get(MetaRow, self._ended_key(log_in)) is not None
+
+    def _ended_key(self, log_in: str) -> str:
+        return _ENDED + self._secrets.hashed(log_in)[:_ENDED_HASH]
 
     def change_password(self, account_id: int, old: str, new: str) -> Account:
         """Another password; every other log-in of the account ends."""

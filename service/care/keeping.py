@@ -49,15 +49,16 @@ BATCH = 5_000
 """Rows that one transaction deletes at the most, so that a turn never waits long behind it."""
 PAUSE_S = 0.02
 """Between two batches: SQLite wakes those who wait in no order, a batch right after would often be first."""
-FIRST_AFTER_S = 60
-AGAIN_AFTER_S = 24 * 3600
-RETRY_AFTER_S = 3600
 _CLEANING_LOCK = 0x636C6561
 """PostgreSQL's advisory lock of the process that cleans."""
 _cleaning = threading.Lock()
 
-INSTALLATION = "installation"
-"""Key of table meta."""
+INSTALLATION, CLEANED = "installation", "cleaned"
+"""Keys of table meta: the database's own name; when records whose time is over were deleted last."""
+CLEANED_ONCE_IN = datetime.timedelta(hours=20)
+"""A machine that is switched off every evening cleans every day, one that is started again and again not more often."""
+LONGEST_OFF = datetime.timedelta(days=35)
+"""Longer than that no machine is off; a clock may be wrong by any time."""
 FORMAT = "shebao-guide-backup"
 FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
@@ -106,18 +107,34 @@ def clean(engine: Engine, days: Mapping[str, int], now: datetime.datetime) -> di
         }
 
 
-def run_daily(engine: Engine, days: Mapping[str, int], now: Callable[[], datetime.datetime],
-              stop: threading.Event) -> None:
-    """Clean a minute after the start and then daily, until ``stop`` is set."""
-    wait_s = FIRST_AFTER_S
-    while not stop.wait(wait_s):
-        try:
-            deleted = {kind: count for kind, count in clean(engine, days, now()).items() if count}
-            log.info("records whose time is over were deleted: %s", deleted or "none")
-            wait_s = AGAIN_AFTER_S
-        except StoreError as e:
-            log.warning("records whose time is over could not be deleted: %s", e)
-            wait_s = RETRY_AFTER_S
+def clean_and_tell(engine: Engine, days: Mapping[str, int], now: Callable[[], datetime.datetime]) -> None:
+    """Clean, once a day, and write into the log what was deleted; not at once after the clock has leapt."""
+    at = now()
+    if not _is_due(engine, at):
+        return
+    deleted = {kind: count for kind, count in clean(engine, days, at).items() if count}
+    _note_cleaning(engine, at)
+    log.info("records whose time is over were deleted: %s", deleted or "none")
+
+
+def _is_due(engine: Engine, now: datetime.datetime) -> bool:
+    """True if the last cleaning is long enough ago, and not too long: a machine that starts with a wrong clock
+    would delete everything. Then a day passes first, in which the clock can be set right."""
+    with transaction(engine) as orm:
+        kept = orm.get(MetaRow, CLEANED)
+    since = now - datetime.datetime.fromisoformat(kept.value) if kept else None
+    if since is not None and datetime.timedelta(0) <= since < CLEANED_ONCE_IN:
+        return False
+    if since is None or not datetime.timedelta(0) <= since <= LONGEST_OFF:
+        log.info("records whose time is over will be deleted in a day: until now the clock may have been wrong")
+        _note_cleaning(engine, now)
+        return False
+    return True
+
+
+def _note_cleaning(engine: Engine, at: datetime.datetime) -> None:
+    with transaction(engine) as orm:
+        orm.merge(MetaRow(key=CLEANED, value=at.isoformat()))
 
 
 @contextlib.contextmanager

@@ -163,8 +163,11 @@ class Notices:
         return Notice(delivery_id, sender or "", text=text or "", node=node or "")
 
     def played(self, orm: Orm, delivery_id: int, person_id: int | None, at: datetime.datetime) -> None:
-        """It is being read out."""
-        orm.execute(update(DeliveryRow).where(DeliveryRow.id == delivery_id).values(played_at=at))
+        """It is being read out; Refused if another page was quicker."""
+        taken = orm.execute(update(DeliveryRow).where(DeliveryRow.id == delivery_id, DeliveryRow.played_at.is_(None))
+                            .values(played_at=at))
+        if not taken.rowcount:
+            raise Refused("notice_gone")
         if person_id:
             publish(orm, person_topic(person_id), at)
 

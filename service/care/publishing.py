@@ -15,11 +15,13 @@ from service.care.teaching import is_marked
 from service.content.edit import GuideEditor, Stale
 from service.content.proposal import DiffLine, Proposal
 from service.errors import GuideError, NotFound, Refused, StoreError
-from service.store.database import transaction
+from service.store.database import held, transaction
 from service.store.tables import AccountRow, MissRow, PublicationRow
 
 log = logging.getLogger(__name__)
 SHOWN = 100
+PUBLISHING_LOCK = 0x7075626C
+"""PostgreSQL's advisory lock of the process that publishes."""
 
 
 class Live(Protocol):
@@ -63,13 +65,15 @@ class Publishing:
         """
         if phrase and kind == "teach" and is_marked(phrase):
             raise Refused("phrase_marked")
-        self._editor.publish(proposal)
-        try:
-            number = self._write(proposal, kind, target, account_id, phrase, miss_id, undoes)
-        except StoreError:
-            # A change that nobody could undo from the panel must not stay.
-            self._put_back(proposal)
-            raise
+        # One after the other, in all processes: the second one is refused if it does not fit any more.
+        with held(self._engine, PUBLISHING_LOCK):
+            self._editor.publish(proposal)
+            try:
+                number = self._write(proposal, kind, target, account_id, phrase, miss_id, undoes)
+            except StoreError:
+                # A change that nobody could undo from the panel must not stay.
+                self._put_back(proposal)
+                raise
         threading.Thread(target=self._take_up, name="take-up", daemon=True).start()
         return number
 

@@ -52,7 +52,7 @@ def load(folder: Path, knows: Knows | None = None,
     ``overlay`` holds texts in place of files, as in ``read_documents``.
     """
     documents, problems, version = read_documents(folder, overlay)
-    problems += [p for d in documents.values() for p in _form(d)]
+    problems += [p for d in documents.values() for p in form_problems(d)]
     problems += _missing_files(documents)
     if problems:
         # References cannot be judged in files whose form is wrong; still say what can be said.
@@ -74,7 +74,8 @@ def _rule(name: str) -> str | None:
     return next((r for pattern, r in _schema()["files"].items() if fnmatch.fnmatch(name, pattern)), None)
 
 
-def _form(document: Document) -> Iterator[Problem]:
+def form_problems(document: Document) -> Iterator[Problem]:
+    """Where the data of a file is not of the form that the schema wants."""
     schema, rule = _schema(), _rule(document.name)
     if rule is None:
         yield document.problem((), "没有用到这个文件", "删掉，或者改成约定的名字")

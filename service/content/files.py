@@ -6,6 +6,7 @@ PyYAML lets the second of two equal keys win silently; here that is a Problem.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Mapping
@@ -16,9 +17,18 @@ from service.content.problems import Problem
 
 LARGEST_FILE_BYTES = 2_000_000
 """A larger file is not a guide; it is refused before it is parsed."""
+DEEPEST = 32
+"""Lists and mappings within each other; the guide has a third of it. The C loader nests calls as deep as the file
+does, and brings the process down where the stack ends."""
+_WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
+"""Whole numbers as everybody writes them. YAML 1.1 has others: 0x1f, 1_000, and 12:30 for 750."""
+LONGEST_QUOTED = 30
+"""Characters of a wrong value that a Problem repeats."""
 VOICES = "voices"
 """The folder of the voice packs."""
 Path_ = tuple[str | int, ...]
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The C loader's nodes carry the same marks as the Python one's, ten times quicker."""
 
 
 @dataclass
@@ -82,13 +92,29 @@ def read_documents(folder: Path, overlay: Mapping[str, str] = {}) -> tuple[dict[
     return documents, problems, digest.hexdigest()[:16]
 
 
+def texts(folder: Path) -> tuple[dict[str, str], str]:
+    """The text of every YAML file below ``folder`` by name, and the hash that ``read_documents`` has for them.
+
+    OSError or UnicodeDecodeError if one cannot be read.
+    """
+    digest, found = hashlib.sha256(), {}
+    for path in sorted(yaml_files(folder)):
+        name, data = path.relative_to(folder).as_posix(), path.read_bytes()
+        digest.update(name.encode() + b"\0" + data + b"\0")
+        found[name] = data.decode("utf-8")
+    return found, digest.hexdigest()[:16]
+
+
 def parse(name: str, data: bytes) -> tuple[Document | None, list[Problem]]:
     """One file's data and its faults; no document if it is not YAML at all."""
     if len(data) > LARGEST_FILE_BYTES:
         return None, [Problem(name, "(文件)", f"文件太大：{len(data)} 字节", "一个文件不要超过 2 MB")]
     try:
-        # The C loader's nodes carry the same marks as the Python one's, ten times quicker.
-        root = yaml.compose(data.decode("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        text = data.decode("utf-8")
+        line = _too_deep(text)
+        if line:
+            return None, [Problem(name, f"第{line}行", f"一层套一层，超过了 {DEEPEST} 层", "照别的文件的样子分层")]
+        root = yaml.compose(text, Loader=_LOADER)
     except UnicodeDecodeError as e:
         return None, [Problem(name, "(文件)", f"第 {e.start} 个字节不是 UTF-8", "用 UTF-8 保存")]
     except yaml.YAMLError as e:
@@ -99,6 +125,19 @@ def parse(name: str, data: bytes) -> tuple[Document | None, list[Problem]]:
     document, problems = Document(name, None), []
     document.data = _value(document, root, (), problems, set()) if root else None
     return document, problems
+
+
+def _too_deep(text: str) -> int:
+    """The first line, from 1, of what is nested deeper than ``DEEPEST``; 0 if nothing is."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > DEEPEST:
+            return event.start_mark.line + 1
+    return 0
 
 
 def _value(document: Document, node: yaml.Node, path: Path_, problems: list[Problem], seen: set[int]):
@@ -121,13 +160,18 @@ def _value(document: Document, node: yaml.Node, path: Path_, problems: list[Prob
     try:
         return _scalar(node)
     except (ValueError, KeyError):
-        problems.append(document.problem(path, f"“{node.value}”不是 {node.tag} 的值", "去掉前面的 !!，改成对的值"))
+        problems.append(document.problem(path, f"“{node.value[:LONGEST_QUOTED]}”不是 {node.tag} 的值",
+                                         "去掉前面的 !!，改成对的值；不是数就加引号"))
         return None
 
 
 def _scalar(node: yaml.ScalarNode):
     # Only whole numbers, booleans and nothing get a type; dates and the rest stay text.
     kind = node.tag.rsplit(":", 1)[-1]
-    if kind in ("int", "bool", "null"):
+    if kind == "int":
+        if not _WHOLE.fullmatch(node.value):
+            raise ValueError("not a whole number")
+        return int(node.value)
+    if kind in ("bool", "null"):
         return yaml.SafeLoader("").construct_object(node)
     return node.value

@@ -156,6 +156,14 @@ class Session:
         """What is not in it, by name, for ``dataclasses.replace``."""
         return {name: getattr(self, name) for name in (PRIVATE if self.form or self.answers else ())}
 
+    @staticmethod
+    def discreet_from_json(data: dict) -> dict:
+        """The same after its way through JSON."""
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
+        if values.get("form"):
+            values["form"] = Filling(**{k: tuple(v) if isinstance(v, list) else v for k, v in values["form"].items()})
+        return values
+
     @classmethod
     def from_json(cls, data: dict) -> Session:
         """The session of such a mapping; fields of another version are ignored."""

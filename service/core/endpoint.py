@@ -50,6 +50,8 @@ class Endpointer:
 
     def __init__(self, settings: EndpointSettings = EndpointSettings()):
         self.settings = settings
+        self.waited_s = 0.0
+        """Silence that was waited for before the last utterance was ended, seconds of audio."""
         self.reset()
 
     def reset(self) -> None:
@@ -94,5 +96,6 @@ class Endpointer:
         return Edge.BEGIN
 
     def _end(self, edge: Edge) -> Edge:
+        self.waited_s = self._silent_frames * FRAME_S
         self.reset()
         return edge

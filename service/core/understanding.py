@@ -409,7 +409,8 @@ class Understanding:
         texts = [(self._padding.plain(text), share) for text, share in zip(said.texts, said.shares) if text]
         total = sum(share for _, share in texts)
         weighed = [self._classifier.log_probabilities(text) for text, _ in texts]
-        odds = sum(logs * (share / total) for logs, (_, share) in zip(weighed, texts))
+        # The only text may be one that nothing was to be believed of: of two requests the other decoder heard one.
+        odds = sum(logs * (share / total if total else 1 / len(texts)) for logs, (_, share) in zip(weighed, texts))
         index = self._classifier.index
         for node in expect.asked:
             odds[index[node]] += EXPECTED_BONUS

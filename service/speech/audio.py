@@ -20,22 +20,24 @@ LONGEST_UPLOAD_S = 60.0
 """Longest recording that one turn may bring, seconds."""
 LONGEST_FILE_S = 600.0
 """Longest file that the command line reads, seconds."""
+HIGHEST_RATE_HZ = 192_000
+MOST_SAMPLES_PER_S = 2 * HIGHEST_RATE_HZ
+"""Of all channels together. A few kilobytes of FLAC can hold so many that unpacking them takes gigabytes."""
 
 
 def read_pcm(source: bytes | Path, longest_s: float = LONGEST_UPLOAD_S) -> np.ndarray:
     """Decode a recording to mono int16 samples at ``RATE_HZ``, shape (samples,).
 
-    ``source`` is the content of a file or its path: WAV, FLAC, MP3, Ogg/Opus; 8 bit or more,
-    any number of channels, any sample rate. Raises AudioError if it is not audio or is empty,
-    AudioTooLong past ``longest_s``; the length is judged before the samples are read.
+    ``source`` is the content of a file or its path: WAV, FLAC, MP3, Ogg/Opus; 8 bit or more, any number of
+    channels, up to ``HIGHEST_RATE_HZ`` and ``MOST_SAMPLES_PER_S``. Raises AudioError if it is not audio or is
+    empty, AudioTooLong past ``longest_s``; its size is judged before the samples are read.
     A recording cut off in the middle gives what there is of it.
     """
-    handle = io.BytesIO(source) if isinstance(source, bytes) else source
+    handle = _Content(source) if isinstance(source, bytes) else source
     try:
         with soundfile.SoundFile(handle) as sound:
             rate_hz = sound.samplerate
-            if sound.frames > longest_s * rate_hz:
-                raise AudioTooLong(f"recording of {sound.frames / rate_hz:.0f} s, at most {longest_s:.0f} s")
+            _check_size(sound, longest_s)
             samples = sound.read(frames=int(longest_s * rate_hz), dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError, ValueError) as e:
         raise AudioError(f"not readable as audio: {type(e).__name__}") from e
@@ -43,6 +45,22 @@ def read_pcm(source: bytes | Path, longest_s: float = LONGEST_UPLOAD_S) -> np.nd
         raise AudioError("recording without samples")
     mono = np.nan_to_num(samples.mean(axis=1))
     return to_int16(soxr.resample(mono, rate_hz, RATE_HZ))
+
+
+class _Content(io.BytesIO):
+    """A file in memory. libsndfile looks for places before the beginning of some damaged files."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """As of every file, but the place is never before the beginning."""
+        return super().seek(max(0, offset) if whence == io.SEEK_SET else offset, whence)
+
+
+def _check_size(sound: soundfile.SoundFile, longest_s: float) -> None:
+    """By what the file says of itself: no more samples than that are read."""
+    if sound.frames > longest_s * sound.samplerate:
+        raise AudioTooLong(f"recording of {sound.frames / sound.samplerate:.0f} s, at most {longest_s:.0f} s")
+    if sound.samplerate > HIGHEST_RATE_HZ or sound.frames * sound.channels > longest_s * MOST_SAMPLES_PER_S:
+        raise AudioError(f"recording of {sound.channels} channels at {sound.samplerate} Hz")
 
 
 def to_int16(samples: np.ndarray) -> np.ndarray:

@@ -25,6 +25,8 @@ class Heard:
     """An utterance ended."""
 
     hearing: Hearing
+    silence_s: float
+    """Silence after the speech until that was decided, seconds of audio."""
 
 
 class Ear:
@@ -90,4 +92,4 @@ class Ear:
             self._preroll.clear()
             yield SpeechBegan()
         elif edge is not Edge.NONE:
-            yield Heard(self._decoders.finish())
+            yield Heard(self._decoders.finish(), self._endpointer.waited_s)

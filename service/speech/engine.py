@@ -9,6 +9,7 @@ killed and takes its memory along. The protocol, on the engine's standard input 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import threading
@@ -104,6 +105,8 @@ class EngineProcess:
         if self._process:
             self._process.kill()
             self._process.wait()
-            self._process.stdin.close()
+            # What a process that ended by itself has not read is written once more here.
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
             self._process.stdout.close()
             self._process = None

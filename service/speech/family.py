@@ -13,6 +13,7 @@ import secrets
 import shutil
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import BinaryIO, Iterator
 
@@ -28,6 +29,10 @@ INCOMING = ".incoming-"
 """How the name of a folder begins in which a voice is being prepared."""
 
 
+LEFT_AFTER_S = 3600
+"""What nobody has written to for so long was left by a process that ended."""
+
+
 class BadLabel(BadRequest):
     """A voice cannot be called that."""
 
@@ -41,9 +46,13 @@ class FamilyVoices:
         """``folder`` need not exist yet."""
         self._folder = folder
         self._lock = threading.RLock()
-        for pattern in (f"{INCOMING}*", f"{DELETED}*"):
-            for left in folder.glob(pattern):
-                shutil.rmtree(left, ignore_errors=True)
+        for left in folder.glob(f"{DELETED}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        for left in folder.glob(f"{INCOMING}*"):
+            # A newer one may be what another process is at.
+            with contextlib.suppress(OSError):
+                if time.time() - left.stat().st_mtime > LEFT_AFTER_S:
+                    shutil.rmtree(left, ignore_errors=True)
 
     # --- voices ----------------------------------------------------------------------------------
 

@@ -149,11 +149,14 @@ class Parcel:
         opus = self._read(f"{key}.opus", LARGEST_SENTENCE_BYTES)
         try:
             with soundfile.SoundFile(io.BytesIO(opus)) as sound:
+                # Before anything is unpacked: other forms hold gigabytes in so few bytes.
+                if (sound.subtype, sound.channels) != ("OPUS", 1):
+                    raise ForeignParcel("a recording of another form")
                 samples = sound.read(round(LONGEST_S * sound.samplerate) + 1, dtype="float32")
-                length_s, is_ours = len(samples) / sound.samplerate, (sound.subtype, sound.channels) == ("OPUS", 1)
+                length_s = len(samples) / sound.samplerate
         except (soundfile.SoundFileError, OSError, ValueError) as e:
             raise BrokenParcel("a recording cannot be decoded") from e
-        if not is_ours or not 0 < length_s <= LONGEST_S:
+        if not 0 < length_s <= LONGEST_S:
             raise ForeignParcel("a recording of another form")
         return Recording(text, round(length_s, 3)), opus
 

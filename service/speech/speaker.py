@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Iterable
+from typing import Callable, Iterable, Protocol
 
 from service.core.model import Guide
 from service.core.wording import JOINT, clauses
@@ -37,6 +37,13 @@ BRIDGE = "bridge"
 """The prompt that is spoken while the first clause is rendered."""
 
 
+class Shared(Protocol):
+    """Speech that several processes share."""
+
+    def get(self, parts: tuple[str, ...], make: Callable[[], Speech]) -> Speech:
+        """See ``AudioCache``."""
+
+
 @dataclass(frozen=True)
 class Piece:
     """A part of a sentence that is spoken without a break; mostly all of it."""
@@ -49,8 +56,9 @@ class Piece:
 class Speaker:
     """Speaks sentences in the voices that there are. Thread-safe."""
 
-    def __init__(self, voices: Voices, cache: AudioCache):
-        self.voices, self._cache, self._memory = voices, cache, MemoryCache()
+    def __init__(self, voices: Voices, cache: AudioCache, shared: Shared | None = None):
+        """``shared``: what other processes have rendered."""
+        self.voices, self._cache, self._memory, self._shared = voices, cache, MemoryCache(), shared
         self._renderer = RenderQueue()
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="ahead")
         self._bridge, self._version = "", ""
@@ -91,12 +99,20 @@ class Speaker:
         for number, text in enumerate(texts):
             self._ahead.submit(self._get_ready, text, pace_cpm, voice_id, number == 0)
 
-    def prepare_spare(self, texts: Iterable[str], voice_id: str) -> None:
-        """Render sentences that may be asked for some day, when there is nothing else to do."""
-        for text in texts:
-            recorded = any(self.voices.is_recorded(text, voice_id, layer) for layer in self._recorded_layers())
-            if self._waits_for_kokoro(voice_id) and not recorded:
-                self._rendered(text, voice_id, SPARE)
+    def unrendered(self, texts: Iterable[str], voice_id: str) -> list[str]:
+        """Those of the texts that Kokoro would have to speak and has not spoken yet."""
+        voice = self.voices.natural(voice_id)
+        if voice is None or not self._waits_for_kokoro(voice_id):
+            return []
+        return [text for text in texts
+                if not any(self.voices.is_recorded(text, voice_id, layer) for layer in self._recorded_layers())
+                and self._cache_of(text).find(self._parts(voice, text)) is None]
+
+    def render_spare(self, text: str, voice_id: str) -> None:
+        """Render a sentence that may be asked for some day, when there is nothing else to do, and wait for it;
+        VoiceError if that cannot be done."""
+        if self.voices.natural(voice_id) is not None:
+            self._rendered(text, voice_id, SPARE).result()
 
     def close(self) -> None:
         """End the threads and the voices."""
@@ -199,8 +215,10 @@ class Speaker:
     def _rendered(self, text: str, voice_id: str, urgency: int) -> Future:
         voice = self.voices.natural(voice_id)
         parts = self._parts(voice, text)
-        make = partial(self._cache_of(text).get, parts, partial(voice.synthesize, text, USUAL_CPM))
-        return self._renderer.submit(parts, make, urgency)
+        make = partial(voice.synthesize, text, USUAL_CPM)
+        if self._shared and JOINT not in text:
+            make = partial(self._shared.get, parts, make)
+        return self._renderer.submit(parts, partial(self._cache_of(text).get, parts, make), urgency)
 
     def _recorded(self, text: str, pace_cpm: int, voice_id: str, layer: str | None = None) -> Speech | None:
         for name in [layer] if layer else self._recorded_layers():

@@ -16,7 +16,7 @@ import soxr
 
 from service.core.model import Lexicon
 from service.errors import AudioError, AudioTooLong
-from service.speech.audio import RATE_HZ, to_int16
+from service.speech.audio import HIGHEST_RATE_HZ, RATE_HZ, to_int16
 from service.speech.misheard import hears, misheard
 from service.speech.recognizer import Recognizer
 from service.speech.sound import cleaned, levelled, loudness_lufs, trimmed
@@ -127,8 +127,17 @@ def _resampled(container) -> Iterator[np.ndarray]:
     resampler = av.AudioResampler("flt", "mono", WORK_HZ)
     # The first stream: of a film the sound is taken too. None raises IndexError.
     for frame in container.decode(container.streams.audio[0]):
+        _check_size(frame)
         yield from (f.to_ndarray()[0] for f in resampler.resample(frame))
     yield from (f.to_ndarray()[0] for f in resampler.resample(None))
+
+
+def _check_size(frame) -> None:
+    """Before it is resampled: from a rate of gigahertz that takes gigabytes and half a minute."""
+    if not 0 < frame.sample_rate <= HIGHEST_RATE_HZ:
+        raise AudioError(f"recording at {frame.sample_rate} Hz")
+    if frame.samples > LONGEST_S * frame.sample_rate:
+        raise AudioTooLong(f"recording of more than {LONGEST_S:.0f} s")
 
 
 def _lacks_wav_data(data: bytes) -> bool:

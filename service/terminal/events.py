@@ -72,6 +72,15 @@ class DeviceLost:
 
 
 @dataclass(frozen=True)
+class DeviceBack:
+    """A microphone or a loudspeaker was opened that was missing."""
+
+    device: str
+    opened: object
+    """The ``Player``, or the ``Hearer`` that has the microphone."""
+
+
+@dataclass(frozen=True)
 class DeviceState:
     """How this machine stands as a device that somebody may care for."""
 

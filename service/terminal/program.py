@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Iterator
 
 from service.app import Service, create_app
-from service.errors import DeviceError, ModelError
 from service.settings import Settings
-from service.speech.device import MiniaudioMicrophone, MiniaudioPlayer, Player
 from service.terminal.companion import Companion
-from service.terminal.events import LOUDSPEAKER, MICROPHONE, DeviceLost, Failed, Inbox
-from service.terminal.hearer import Hearer
+from service.terminal.devices import Reopening, open_hearer, open_player, opened
+from service.terminal.events import LOUDSPEAKER, MICROPHONE, Inbox
 from service.terminal.keyboard import Leave, keyboard
 from service.terminal.screen import Screen
 from service.terminal.talk import Terminal
@@ -51,44 +49,21 @@ def _talk(service: Service, keys_only: bool, token_file: Path) -> None:
     # A console of another encoding shows a question mark instead of ending the talk.
     sys.stdout.reconfigure(errors="replace")
     screen = Screen(sys.stdout, lambda: talks.edition.guide.labels)
-    with _leaving(inbox), ThreadPoolExecutor(1, thread_name_prefix="sound") as aside:
-        player, hearer = (None, None) if keys_only else (_open_player(inbox),
-                                                         _open_hearer(service, inbox))
-        try:
-            # After the devices: what is missing is said before the first key is answered.
-            with keyboard(sys.stdin.fileno(), inbox.put, time.monotonic):
-                terminal = Terminal(talks, screen, inbox, player, hearer, aside=aside.submit,
-                                    device=lambda: companion.device())
-                companion = Companion(service.care, token_file, inbox.put, lambda: terminal.able)
-                companion.start()
-                try:
-                    terminal.run()
-                finally:
-                    companion.close()
-        finally:
-            for device in filter(None, (player, hearer)):
-                device.close()
-
-
-def _open_player(inbox: Inbox) -> Player | None:
-    try:
-        return MiniaudioPlayer(lambda reason: inbox.put(DeviceLost(LOUDSPEAKER, reason)))
-    except DeviceError as e:
-        inbox.put(DeviceLost(LOUDSPEAKER, str(e)))
-        return None
-
-
-def _open_hearer(service: Service, inbox: Inbox) -> Hearer | None:
-    try:
-        hearer = Hearer(service.talks, service.listening, inbox.put)
-        hearer.open(lambda take: MiniaudioMicrophone(
-            take, lambda reason: inbox.put(DeviceLost(MICROPHONE, reason))))
-        return hearer
-    except DeviceError as e:
-        inbox.put(DeviceLost(MICROPHONE, str(e)))
-    except ModelError as e:
-        inbox.put(Failed(e))
-    return None
+    with _leaving(inbox), ThreadPoolExecutor(1, thread_name_prefix="sound") as aside, contextlib.ExitStack() as last:
+        openings = {} if keys_only else {
+            LOUDSPEAKER: lambda: last.enter_context(contextlib.closing(open_player(inbox))),
+            MICROPHONE: lambda: last.enter_context(contextlib.closing(open_hearer(service, inbox)))}
+        found = {device: opened(device, opening, inbox) for device, opening in openings.items()}
+        # After the devices: what is missing is said before the first key is answered.
+        with keyboard(sys.stdin.fileno(), inbox.put, time.monotonic):
+            terminal = Terminal(talks, screen, inbox, found.get(LOUDSPEAKER), found.get(MICROPHONE),
+                                aside=aside.submit, device=lambda: companion.device())
+            companion = Companion(service.care, token_file, inbox.put, lambda: terminal.able)
+            reopening = Reopening(openings, inbox, lambda: terminal.missing)
+            for beside in (companion, reopening):
+                last.callback(beside.close)
+                beside.start()
+            terminal.run()
 
 
 @contextlib.contextmanager

@@ -21,8 +21,8 @@ from service.speech.device import Player
 from service.speech.sound import chime
 from service.speech.speaker import Piece
 from service.talks import Speaking, Talks, View, new_id
-from service.terminal.events import (LOUDSPEAKER, Chimed, DeviceLost, DeviceState, Failed, Mailbox, Nothing,
-                                     PlaybackEnded, Rendered, SpeechHeard, Thinking, Turn)
+from service.terminal.events import (LOUDSPEAKER, MICROPHONE, Chimed, DeviceBack, DeviceLost, DeviceState, Failed,
+                                     Mailbox, Nothing, PlaybackEnded, Rendered, SpeechHeard, Thinking, Turn)
 from service.terminal.hearer import Hearer, unexpected
 from service.terminal.keyboard import Key, Leave, Text, Toggle, Typing
 from service.terminal.screen import Screen
@@ -146,6 +146,8 @@ class Terminal:
                 self._played()
             case DeviceLost(device, reason):
                 self._lost(device, reason)
+            case DeviceBack(device, opened):
+                self._back(device, opened)
             case DeviceState(device, notice):
                 self._listen(not (device.paired and device.adjustment.keys_only))
                 self._cared_for(device.paired, notice)
@@ -344,10 +346,13 @@ class Terminal:
     def _silent(self, reading_s: float = 0.0) -> None:
         self._spoken = None
         self._hush()
+        self._show_lamp()
+        self._await_listener(reading_s)
+
+    def _show_lamp(self) -> None:
         still = self._view.reply.state in STILL
         hears = self._hearer and not self._keys_only
         self._screen.lamp("paused" if still else "listening" if hears else "keys")
-        self._await_listener(reading_s)
 
     def _await_listener(self, extra_s: float = 0.0) -> None:
         """Count the silence from now, as long as it is the listener's turn."""
@@ -370,6 +375,11 @@ class Terminal:
     def able(self) -> tuple[bool, bool]:
         """(something can be heard here, something can be said)."""
         return self._hearer is not None, self._player is not None
+
+    @property
+    def missing(self) -> set[str]:
+        """The devices that it does without."""
+        return {device for device, there in zip((MICROPHONE, LOUDSPEAKER), self.able) if not there}
 
     def _listen(self, listens: bool) -> None:
         """Make turns of what is heard, or of keys alone."""
@@ -422,6 +432,20 @@ class Terminal:
         if self._spoken and self._player is None:
             reply = self._spoken.reply
             self._show(reply.sentences[self._index + 1:], reply)
+
+    def _back(self, device: str, opened: Player | Hearer) -> None:
+        if device not in self.missing:
+            return opened.close()
+        log.info("%s: it is back", device)
+        if device == LOUDSPEAKER:
+            self._player = opened
+        else:
+            self._hearer = opened
+            self._listen(not self._keys_only)
+        # Lost once more, it is told once more.
+        self._told_of_devices = False
+        if not self._spoken:
+            self._show_lamp()
 
     def _prompt(self, name: str) -> str:
         return "".join(self._talks.edition.guide.prompts[name])

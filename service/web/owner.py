@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from urllib.parse import urlsplit
 
 from flask import Request
 
 from service.errors import GuideError
+from service.web.origin import is_loopback
 
 NAMES = ("localhost", "127.0.0.1", "::1")
 """By which a browser on this machine may have asked. Any other name could be one that a page
@@ -25,16 +25,17 @@ class NotOwner(GuideError):
 
 def check_owner(request: Request) -> None:
     """Raise NotOwner if somebody else asks, or another page in the owner's browser."""
-    if not _is_loopback(request.remote_addr) or any(name in request.headers for name in FORWARDED):
+    if not is_loopback(request.remote_addr) or any(name in request.headers for name in FORWARDED):
         raise NotOwner("not from this machine")
-    if urlsplit(f"//{request.host}").hostname not in NAMES:
+    if _name(request.host) not in NAMES:
         raise NotOwner("asked for by another name")
     if request.method not in READING and request.headers.get("Origin") != request.host_url.rstrip("/"):
         raise NotOwner("not from a page of this service")
 
 
-def _is_loopback(address: str | None) -> bool:
+def _name(host: str) -> str | None:
+    """A host without its port; None if it is none."""
     try:
-        return ipaddress.ip_address(address or "").is_loopback
+        return urlsplit(f"//{host}").hostname
     except ValueError:
-        return False
+        return None

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, delete, event, func, insert, select, text
 from service.__main__ import main
 from service.care import keeping
 from service.care.feed import Feed
-from service.care.keeping import RETENTION, backup, clean, installation, restore, run_daily
+from service.care.keeping import RETENTION, backup, clean, clean_and_tell, installation, restore
 from service.errors import Refused, StoreError
 from service.settings import KEPT
 from service.store.database import open_database, transaction
@@ -260,23 +260,26 @@ def test_two_do_not_clean_at_once(engine: Engine, database_url: str):
     assert clean(engine, {}, NOW)["talks"] == 1
 
 
-def test_cleaning_comes_daily_and_a_failure_does_not_end_it(engine: Engine, monkeypatch, caplog):
+def test_the_log_says_how_much_was_deleted_and_not_what(engine: Engine, caplog):
     caplog.set_level(logging.INFO, keeping.__name__)
-    for name, seconds in (("FIRST_AFTER_S", 0.01), ("AGAIN_AFTER_S", 0.01), ("RETRY_AFTER_S", 0.01)):
-        monkeypatch.setattr(keeping, name, seconds)
     add(engine, *talk("secret-talk", ago(100)))
-    stop, times = threading.Event(), []
+    for days in (1, 0):
+        clean_and_tell(engine, {}, lambda: ago(days))
+    assert left(engine, TalkRow.id) == set()
+    assert "{'talks': 1}" in caplog.text and "secret-talk" not in caplog.text
 
-    def now() -> datetime.datetime:
-        times.append(1)
-        if len(times) == 1:
-            raise StoreError("database: OperationalError")
-        if len(times) == 3:
-            stop.set()
-        return NOW
-    run_daily(engine, {}, now, stop)
-    assert len(times) == 3 and left(engine, TalkRow.id) == set()
-    assert "{'talks': 1}" in caplog.text and "secret-talk" not in caplog.text and "could not" in caplog.text
+
+def test_a_clock_that_leaps_deletes_nothing_until_a_day_has_passed(engine: Engine):
+    def cleaned(at: datetime.datetime) -> bool:
+        clean_and_tell(engine, {}, lambda: at)
+        return "old" not in left(engine, TalkRow.id)
+    wrong, hour = NOW + datetime.timedelta(days=365), datetime.timedelta(hours=1)
+    add(engine, *talk("old", ago(60)))
+    assert not cleaned(ago(1)) and not cleaned(NOW), "it is not that old"
+    assert not cleaned(wrong) and not cleaned(wrong + hour), "also if the machine is started once more"
+    assert not cleaned(NOW + hour), "set right"
+    add(engine, *talk("older", ago(100)))
+    assert not cleaned(NOW + 25 * hour) and left(engine, TalkRow.id) == {"old"}, "and it goes on as it was"
 
 
 # --- backup ------------------------------------------------------------------------------------------------

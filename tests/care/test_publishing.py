@@ -144,6 +144,37 @@ def test_of_two_who_edit_the_same_the_second_is_told(publishing, editor):
     assert editor.node("m1")[0].say[0].text == "查社保有很多办法。"
 
 
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_of_two_processes_that_publish_at_once_one_waits_for_the_other(engine, prompts, live, monkeypatch):
+    began, go_on, stale = threading.Event(), threading.Event(), []
+    editors = [GuideEditor(prompts), GuideEditor(prompts)]
+    first, second = [Publishing(engine, one, live, Audit(engine, lambda: NOW), lambda: NOW) for one in editors]
+    changes = [edited(one, "m1", f"查社保有{many}个办法。") for one, many in zip(editors, ("几", "好多"))]
+    write = editors[0].publish
+
+    def slowly(proposal) -> None:
+        write(proposal)
+        began.set()
+        go_on.wait(5)
+    monkeypatch.setattr(editors[0], "publish", slowly)
+
+    def late() -> None:
+        try:
+            second.publish(changes[1], "node", "m1", 2)
+        except Stale:
+            stale.append("told")
+    threads = [threading.Thread(target=first.publish, args=(changes[0], "node", "m1", 1)), threading.Thread(target=late)]
+    threads[0].start()
+    assert began.wait(5)
+    threads[1].start()
+    threads[1].join(0.3)
+    assert threads[1].is_alive() and not stale
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert stale == ["told"] and [p.account for p in first.history()] == ["小李"]
+
+
 def test_what_cannot_be_written_down_is_not_published(prompts, publishing, editor, live, monkeypatch):
     before = content(prompts)
 

@@ -11,7 +11,7 @@ from tests.support import PROMPTS
 @pytest.fixture(scope="session", autouse=True)
 def unchanged_files_are_read_once():
     """Parsing and the check of form depend on one file's bytes alone, and take most of the time."""
-    form, known = check._form, {}
+    form, known = check.form_problems, {}
 
     def form_once(document: files.Document) -> list:
         if id(document) not in known:
@@ -20,7 +20,7 @@ def unchanged_files_are_read_once():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "parse", functools.cache(files.parse))
-        patch.setattr(check, "_form", form_once)
+        patch.setattr(check, "form_problems", form_once)
         yield
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from service.content.last_good import LastGood
 from service.content.live import LiveGuide, watch
 from service.errors import ContentError
 
@@ -111,10 +112,51 @@ def test_a_bad_folder_is_no_guide_and_the_error_lists_why(prompts: Path, tmp_pat
         LiveGuide(tmp_path / "nowhere")
 
 
+@pytest.fixture
+def last_good(tmp_path: Path) -> LastGood:
+    return LastGood(tmp_path / "data" / "guide.json")
+
+
+def test_a_start_in_the_middle_of_an_edit_serves_the_guide_of_before(prompts: Path, last_good: LastGood, caplog):
+    before = LiveGuide(prompts, last_good).current
+    root = prompts / "nodes" / "root.yaml"
+    whole = root.read_text(encoding="utf-8").replace(GREETING, "您好，我是社保指南。")
+    root.write_text(whole[:len(whole) // 2], encoding="utf-8")
+    (prompts / "nodes" / "new.yaml").write_text("half:", encoding="utf-8")
+    live = LiveGuide(prompts, last_good)
+    assert live.current == before and live.refused and "last good" in caplog.text
+    assert not live.look(), "it stays until the edit is whole"
+    root.write_text(whole, encoding="utf-8")
+    (prompts / "nodes" / "new.yaml").unlink()
+    assert live.look() and live.current.nodes["root"].say[0].text == "您好，我是社保指南。"
+    assert LiveGuide(prompts, last_good).current.version == live.current.version
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"version": "x", "files": {"nodes/root.yaml": "half:"}}'])
+def test_without_a_good_copy_a_bad_folder_is_no_guide(prompts: Path, last_good: LastGood, tmp_path: Path, damage: str):
+    LiveGuide(prompts, last_good)
+    (tmp_path / "data" / "guide.json").write_text(damage)
+    (prompts / "nodes" / "root.yaml").write_text("half:", encoding="utf-8")
+    with pytest.raises(ContentError):
+        LiveGuide(prompts, last_good)
+
+
+def test_where_no_copy_can_be_kept_the_guide_is_served_all_the_same(prompts: Path, tmp_path: Path, caplog):
+    (tmp_path / "file").write_text("")
+    assert LiveGuide(prompts, LastGood(tmp_path / "file" / "guide.json")).current
+    assert "no copy" in caplog.text
+
+
 def test_the_watch_takes_up_edits_by_itself_and_outlives_a_bad_one(live: LiveGuide, prompts: Path):
     changed, refused, stop = threading.Event(), threading.Event(), threading.Event()
-    taking_up = live.look
-    live.look = lambda: taking_up() or bool(live.refused) and refused.set()
+    taking_up, broken = live.look, [OSError("gone"), ValueError("unforeseen")]
+
+    def look() -> None:
+        if broken:
+            raise broken.pop()
+        if not taking_up() and live.refused:
+            refused.set()
+    live.look = look
     live.on_change(lambda guide: changed.set() if guide.nodes["root"].say[0].text != GREETING else None)
     thread = watch(live, 0.02, stop)
     try:

@@ -29,7 +29,7 @@ def problems_with(old: str, new: str) -> list[Problem]:
     """What is wrong with the shipped rules after an edit; of the form first, as the whole check does it."""
     assert old in SHIPPED, f"the rules no longer have {old!r}"
     edited = document(RULES, SHIPPED.replace(old, new, 1))
-    of_form = list(check._form(edited))
+    of_form = list(check.form_problems(edited))
     documents = {RULES: edited, FACTS: document(FACTS, (PROMPTS / FACTS).read_text(encoding="utf-8"))}
     return of_form or [p for rule in OF_RULES for p in rule(documents)]
 

@@ -145,3 +145,18 @@ def test_what_goes_in_is_one_line_of_json():
     _, data = reader.ask({"text": "一\n二"})
     assert json.loads(data) == {"text": "一\n二"} and data.count(b"\n") == 1
     reader.close()
+
+
+def test_an_engine_that_reads_no_more_fails_as_every_other(tmp_path):
+    """What could not be sent is still in the pipe's buffer when the process is given up."""
+    deaf = tmp_path / "deaf"
+    program = f"import os, sys, time; sys.stdin.buffer.readline(); print('{{\"error\": \"no\"}}', flush=True); " \
+              f"os.close(0); open({str(deaf)!r}, 'w'); time.sleep(60)"
+    engine = EngineProcess((sys.executable, "-c", program), 10.0)
+    with pytest.raises(VoiceError):
+        engine.ask({"text": "好"})
+    assert when(deaf.exists) and engine.running
+    for _ in range(2):
+        with pytest.raises(VoiceError):
+            engine.ask({"text": "好"})
+    engine.close()

@@ -40,6 +40,15 @@ def families(tmp_path) -> FamilyVoices:
     return FamilyVoices(tmp_path / "voices")
 
 
+def test_what_was_left_half_done_long_ago_goes_and_what_another_process_is_at_stays(tmp_path):
+    left, busy = tmp_path / ".incoming-left", tmp_path / ".incoming-busy"
+    for folder in (left, busy):
+        folder.mkdir()
+    os.utime(left, (0, 0))
+    FamilyVoices(tmp_path)
+    assert not left.exists() and busy.exists()
+
+
 @pytest.fixture
 def voice(families, speech) -> str:
     """The id of a voice with two sentences."""

@@ -127,12 +127,12 @@ def test_the_order_is_a_setting(tmp_path, natural):
 def test_a_family_voice_falls_back_sentence_by_sentence(tmp_path, ready):
     family = Pack.create(tmp_path / "voices" / "aunt", PackInfo("aunt", "姑姑", FAMILY, "", ""))
     family.put(Recording(RECORDED, 1.0), np.full(RATE_HZ, 0.1, np.float32), RATE_HZ)
-    ready.voices.find_families()
+    ready.voices.look()
     assert [c.id for c in ready.voices.choices()] == ["aunt", "female", "male"]
     assert ready.speak(RECORDED, USUAL_CPM, "aunt").length_s == pytest.approx(1.0)
     assert ready.speak("第二步。", USUAL_CPM, "aunt").wav == ready.speak("第二步。", USUAL_CPM, "female").wav
     family.delete()
-    ready.voices.find_families()
+    ready.voices.look()
     assert ready.speak(RECORDED, USUAL_CPM, "aunt").wav == ready.speak(RECORDED, USUAL_CPM, "female").wav
 
 
@@ -182,9 +182,11 @@ def test_what_will_be_said_next_is_rendered_before_it_is_asked_for(ready, natura
 
 
 def test_only_what_is_not_recorded_is_rendered_for_some_day(ready, natural):
-    ready.prepare_spare((RECORDED, "缴费基数，还是打哪个电话？", UNSEEN), "")
+    texts = (RECORDED, "缴费基数，还是打哪个电话？", UNSEEN)
+    assert ready.unrendered(texts, "") == [UNSEEN]
+    ready.render_spare(UNSEEN, "")
+    assert natural.asked == [UNSEEN] and ready.unrendered(texts, "") == []
     assert is_natural(ready.speak(UNSEEN, USUAL_CPM))
-    assert natural.asked == [UNSEEN]
 
 
 # --- pace, joins, what cannot be spoken ----------------------------------------------------------

@@ -126,7 +126,8 @@ def _household(care: Care, owner: int, name: str, mark: str, shared: bool = Fals
 class PanelSite:
     """One running service with its panel, and browsers to visit it."""
 
-    def __init__(self, folder: Path, seed: Seed, prompts: Path, compiled: Path):
+    def __init__(self, folder: Path, seed: Seed, prompts: Path, compiled: Path, health=tuple):
+        """``health`` makes the checks of the process."""
         self.seed, self.file, self.now = seed, folder / "guide.db", NOW
         shutil.copy(seed.file, self.file)
         self.engine: Engine = open_database(f"sqlite:///{self.file}")
@@ -141,7 +142,7 @@ class PanelSite:
         self.flask = create_flask(self.talks, Listening(None, self.talks, "both"), self.care)
         self.panel = Panel(self.care, self.talks, self.editor, Misses(self.engine, lambda: self.now), self.publishing,
                            Checks(self.engine, lambda: self.talks.edition,
-                                  lambda _guide: edition().understanding._classifier), "")
+                                  lambda _guide: edition().understanding._classifier), "", health=health)
         create_panel(self.flask, self.panel, compiled)
 
     def reset(self) -> None:

@@ -31,16 +31,18 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
          "--autoplay-policy=no-user-gesture-required", "--use-fake-ui-for-media-stream",
          "--use-fake-device-for-media-stream"]
 WAIT_MS = 60_000
+QUICK = {"pace_cpm": 260}
+"""The quickest pace: where a test waits for sentences to end."""
 
 
 @pytest.fixture
-def speech(tmp_path, service):
+def speech(tmp_path, own_service):
     """A WAV file for Chromium's microphone: quiet while the greeting plays, then the request.
 
     Chromium plays it from the moment that the page opens the microphone, as the greeting begins.
     """
-    greeting = service.call("POST", "/sessions")["sentences"]
-    greeting_s = sum(duration_s(urlopen(service.url + s["audio"]).read()) + 0.5 for s in greeting)
+    greeting = own_service.call("POST", "/sessions", QUICK)["sentences"]
+    greeting_s = sum(duration_s(urlopen(own_service.url + s["audio"]).read()) + 0.5 for s in greeting)
     path = tmp_path / "request.wav"
     samples = read_pcm(RECORDINGS / "ask_counter_xiaoyi.opus")
     with wave.open(str(path), "wb") as out:
@@ -50,11 +52,14 @@ def speech(tmp_path, service):
 
 
 @pytest.fixture
-def service(tmp_path):
+def own_service(tmp_path):
+    """A service that the test may kill."""
     recognizer()
-    service = RunningService(tmp_path, VOICE="light").start()
-    yield service
-    service.stop()
+    service = RunningService(tmp_path, VOICE="light")
+    try:
+        yield service.start()
+    finally:
+        service.stop()
 
 
 @pytest.fixture(scope="module")
@@ -63,23 +68,37 @@ def playwright():
         yield playwright
 
 
+def launch(playwright, *flags):
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
+
+
+@pytest.fixture(scope="module")
+def browser(playwright):
+    """The one browser of all pages that need no flags of their own."""
+    browser = launch(playwright)
+    yield browser
+    browser.close()
+
+
 @pytest.fixture
-def open_page(playwright):
-    """Opens pages in a browser of the test's own."""
-    browsers = []
+def open_page(playwright, browser):
+    """Opens pages, each in a context of its own: nothing is kept of the pages before. With flags in a browser of
+    its own too."""
+    opened = []
 
     def open_page(url, *flags, **options):
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *flags])
-        browsers.append(browser)
-        page = browser.new_context(permissions=["microphone"], **options).new_page()
+        own = launch(playwright, *flags) if flags else browser
+        context = own.new_context(permissions=["microphone"], **options)
+        opened.append(own if flags else context)
+        page = context.new_page()
         page.set_default_timeout(WAIT_MS)
         page.faults = []
         page.on("pageerror", lambda error: page.faults.append(str(error)))
         page.goto(url)
         return page
     yield open_page
-    for browser in browsers:
-        browser.close()
+    for one in opened:
+        one.close()
 
 
 GREETING = tuple(s.text for s in guide().nodes["root"].say)
@@ -101,8 +120,10 @@ SPY = """
 
 
 @pytest.fixture(scope="module")
-def family(tmp_path_factory):
-    """A service with a family's voice, in which the length of every sentence is known."""
+def service(tmp_path_factory):
+    """A service with a family's voice, in which the length of every sentence is known. Each page has a talk of its
+    own."""
+    recognizer()
     folder = tmp_path_factory.mktemp("family")
     record_family(folder / "voices", (*GREETING, CHANGED))
     service = RunningService(folder, VOICE="light")
@@ -113,13 +134,13 @@ def family(tmp_path_factory):
 
 
 @pytest.fixture
-def listens(open_page, family):
+def listens(open_page, service):
     """Opens the page of somebody who chose the family's voice, or nobody's."""
-    def listens(likes=None):
-        page = open_page(f"{family.url}/static/favicon.svg")
+    def listens(likes=None, *flags, at=service, init=SPY):
+        page = open_page(f"{at.url}/static/favicon.svg", *flags)
         page.evaluate("likes => likes && localStorage.setItem('likes', JSON.stringify(likes))", likes)
-        page.add_init_script(SPY)
-        page.goto(family.url)
+        page.add_init_script(init)
+        page.goto(at.url)
         page.click("#start")
         return page
     return listens
@@ -138,9 +159,8 @@ def has(page, selector):
     page.wait_for_selector(selector, state="attached")
 
 
-def test_voice_then_keys_then_a_tap_then_a_restart(service, open_page, speech):
-    page = open_page(service.url, f"--use-file-for-fake-audio-capture={speech}%noloop")
-    page.click("#start")
+def test_voice_then_keys_then_a_tap_then_a_restart(own_service, listens, speech):
+    page = listens(QUICK, f"--use-file-for-fake-audio-capture={speech}%noloop", at=own_service)
     has(page, 'body[data-node="root"][data-playing]')
     has(page, 'body[data-node="m1_counter"][data-state="steps"]')
     caption = page.inner_text("#caption")
@@ -154,9 +174,9 @@ def test_voice_then_keys_then_a_tap_then_a_restart(service, open_page, speech):
     page.click('#choices button[data-key="1"]')
     reads(page, "先取个号")
 
-    service.kill()
+    own_service.kill()
     has(page, 'body[data-lamp="offline"]')
-    service.start()
+    own_service.start()
     reads(page, "刚才断了一下")
     assert "先取个号" in page.inner_text("#caption"), "the talk goes on at the same step"
     page.keyboard.press("1")
@@ -172,6 +192,70 @@ def test_a_key_silences_the_voice_at_once(service, open_page):
     page.keyboard.press("0")
     has(page, 'body[data-node="help"]')
     assert page.faults == []
+
+
+MICROPHONES = """
+  window.streams = [];
+  const { getUserMedia } = MediaDevices.prototype;
+  MediaDevices.prototype.getUserMedia = async function (wanted) {
+    streams.push(await getUserMedia.call(this, wanted));
+    return streams.at(-1);
+  };
+"""
+
+
+def test_a_microphone_that_is_plugged_in_again_is_used_again(listens):
+    page = listens(init=MICROPHONES)
+    page.locator("#microphone", has_text="话筒开着").wait_for()
+    page.evaluate("streams[0].getTracks()[0].dispatchEvent(new Event('ended'))")
+    page.locator("#microphone", has_text="没有找到话筒").wait_for()
+    page.evaluate("navigator.mediaDevices.dispatchEvent(new Event('devicechange'))")
+    page.locator("#microphone", has_text="话筒开着").wait_for()
+    assert page.evaluate("streams.length") == 2
+    assert page.faults == []
+
+
+def test_a_turn_that_the_database_did_not_confirm_is_sent_again_as_the_same(listens):
+    page, sent = listens(), []
+    has(page, 'body[data-node="root"]')
+
+    def fail_once(route):
+        sent.append(route.request.post_data_json)
+        if len(sent) == 1:
+            return route.fulfill(status=503, json={"error": {"code": "store_failed", "message": "", "say": ""}})
+        return route.continue_()
+    page.route("**/turns", fail_once)
+    page.keyboard.press("1")
+    has(page, 'body[data-lamp="offline"]')
+    page.wait_for_selector('body:not([data-node="root"])', state="attached")
+    assert [turn["key"] for turn in sent] == ["1", "1"] and len({turn["turn_id"] for turn in sent}) == 1
+    assert page.faults == []
+
+
+def test_who_is_not_let_in_is_told_so_once_and_let_in_as_soon_as_there_is_room(open_page, service):
+    page, asked, heard = open_page(f"{service.url}/static/favicon.svg"), [], []
+
+    def refuse_twice(route):
+        asked.append(route.request.post_data_json)
+        if len(asked) > 2:
+            return route.continue_()
+        error = {"code": "busy", "message": "", "say": "现在人多，请稍等。"}
+        return route.fulfill(status=503, json={"error": error}, headers={"Retry-After": "1"})
+    page.route("**/sessions", refuse_twice)
+    page.on("response", lambda answer: answer.url.endswith("/busy") and heard.append(answer.status))
+    page.add_init_script(SPY)
+    page.evaluate("localStorage.setItem('likes', JSON.stringify({pace_cpm: 160}))")
+    page.goto(service.url)
+    page.click("#start")
+    has(page, '#notice[data-kind="busy"]:text-is("现在人多，请稍等。")')
+    assert page.inner_text("#lamp-text") == "请稍等"
+    page.wait_for_function("sounds.length === 1")
+    page.keyboard.press("1")
+    page.keyboard.press(" ")
+    has(page, 'body[data-node="root"][data-playing]')
+    assert [likes["pace_cpm"] for likes in asked] == [160] * 3, "how one likes to be spoken to is not forgotten"
+    assert heard == [200] and page.get_attribute("body", "data-node") == "root"
+    assert page.inner_text("#notice") == "" and page.faults == []
 
 
 def test_it_works_without_a_microphone(service, open_page):
@@ -236,7 +320,7 @@ def test_a_reader_of_the_screen_hears_the_reply_once_and_can_name_every_button(s
 
 @pytest.mark.parametrize("button", [True, False], ids=["button", "space bar"])
 def test_it_stops_in_the_middle_of_a_sentence_and_goes_on_there(listens, button):
-    page = listens({"voice": "xiaofang"})
+    page = listens({"voice": "xiaofang", **QUICK})
     toggle = (lambda: page.click("#pause")) if button else (lambda: page.keyboard.press(" "))
     has(page, 'body[data-playing="1"]')
     page.wait_for_timeout(2500)
@@ -249,16 +333,17 @@ def test_it_stops_in_the_middle_of_a_sentence_and_goes_on_there(listens, button)
     has(page, 'body[data-state="menu"][data-playing="1"]')
     assert page.inner_text("#pause-text") == "停一下"
     assert page.inner_text("#caption p.now") == GREETING[1], "the very sentence goes on"
-    cut, resumed = [s for s in page.evaluate("sounds") if abs(s["length"] - length_s(GREETING[1])) < 0.1]
+    length = length_s(GREETING[1], QUICK["pace_cpm"])
+    cut, resumed = [s for s in page.evaluate("sounds") if abs(s["length"] - length) < 0.1]
     stopped_at_s = cut["stopped"] - cut["began"]
-    assert 2 < stopped_at_s < length_s(GREETING[1]) and cut["from"] == 0
+    assert 2 < stopped_at_s < length and cut["from"] == 0
     # It goes on at the beginning of the word that was cut; a word is two characters here.
-    assert 0 <= stopped_at_s - resumed["from"] < length_s("两字") + 0.15
+    assert 0 <= stopped_at_s - resumed["from"] < length_s("两字", QUICK["pace_cpm"]) + 0.15
     assert page.faults == []
 
 
 def test_who_reloads_the_page_hears_the_place_again(listens):
-    page = listens({"voice": "xiaofang"})
+    page = listens({"voice": "xiaofang", **QUICK})
     has(page, 'body[data-playing="1"]')
     page.keyboard.press(" ")
     has(page, 'body[data-state="paused"]')
@@ -286,7 +371,7 @@ def test_what_is_said_again_comes_slower_and_then_slower_still(listens):
 
 
 def test_the_word_being_spoken_is_marked_and_the_text_left_alone(listens):
-    page = listens({"voice": "xiaofang"})
+    page = listens({"voice": "xiaofang", **QUICK})
     has(page, 'body[data-playing="0"]')
     page.evaluate("""() => {
       window.changes = 0;
@@ -314,7 +399,10 @@ def test_without_highlights_nothing_is_marked_and_nothing_breaks(listens):
     # A talk that is only then opened would be remembered, and gone on with, after it was to be forgotten.
     has(page, 'body[data-node="root"]')
     page.add_init_script("delete window.Highlight; delete CSS.highlights;")
-    page.evaluate("localStorage.setItem('likes', JSON.stringify({ voice: 'xiaofang' })); sessionStorage.clear()")
+    page.evaluate("""likes => {
+      localStorage.setItem('likes', JSON.stringify(likes));
+      sessionStorage.clear();
+    }""", {"voice": "xiaofang", **QUICK})
     page.reload()
     page.click("#start")
     has(page, 'body[data-playing="1"]')
@@ -379,9 +467,9 @@ def plays(page, sentences, pace_cpm=180):
 
 
 @pytest.fixture
-def bench(open_page, family):
+def bench(open_page, service):
     """A page without the guide, on the same site."""
-    page = open_page(f"{family.url}/api/v1/openapi.json")
+    page = open_page(f"{service.url}/api/v1/openapi.json")
     page.evaluate(f"() => {{ {SPY} }}")
     return page
 

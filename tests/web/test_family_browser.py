@@ -10,14 +10,34 @@ import pytest
 import soundfile
 import soxr
 
+from service.lab.process import RunningService
 from service.speech.audio import RATE_HZ, read_pcm
-from tests.support import RECORDINGS, guide
+from tests.support import RECORDINGS, guide, recognizer
 from tests.web import test_browser
-from tests.web.test_browser import has, open_page, playwright, service  # noqa: F401  fixtures
+from tests.web.test_browser import browser, has, open_page, playwright  # noqa: F401  fixtures
 
 pytestmark = test_browser.pytestmark
 SPOKEN = RECORDINGS / "oov_mahjong.opus"
 BEFORE_S = 1.0
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """The one service of these tests."""
+    recognizer()
+    running = RunningService(tmp_path_factory.mktemp("family"), VOICE="light")
+    try:
+        yield running.start()
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def service(running):
+    """It without a family's voice, as every test finds it."""
+    yield running
+    for voice in family_voices(running):
+        running.fetch(f"/family/api/voices/{voice['id']}", method="DELETE", Origin=running.url)
 
 
 @pytest.fixture
@@ -28,6 +48,10 @@ def microphone(tmp_path):
         out.setparams((1, 2, RATE_HZ, 0, "NONE", ""))
         out.writeframes(bytes(2 * round(RATE_HZ * BEFORE_S)) + read_pcm(SPOKEN).tobytes() + bytes(2 * RATE_HZ * 90))
     return f"--use-file-for-fake-audio-capture={path}%noloop"
+
+
+def family_voices(service) -> list[dict]:
+    return [v for v in service.call("GET", "/voices")["voices"] if v["kind"] == "family"]
 
 
 def likeness(sound: bytes, other: bytes) -> float:
@@ -56,7 +80,7 @@ def test_record_hear_keep_choose_export_delete_and_take_in_again(service, open_p
         levels.append(page.evaluate("document.getElementById('level').value"))
         assert len(levels) < 200, "the level shows the voice"
         page.wait_for_timeout(50)
-    page.wait_for_timeout(1000 * (BEFORE_S + 4))
+    page.wait_for_timeout(1000 * (soundfile.info(SPOKEN).duration + 0.5))
     page.keyboard.press("Enter")
     has(page, 'body[data-state="tried"]')
     assert "听起来不太像这一句" in page.inner_text("#questions"), "a question, no refusal"
@@ -65,7 +89,7 @@ def test_record_hear_keep_choose_export_delete_and_take_in_again(service, open_p
     page.locator("#progress", has_text="已录 1 /").wait_for()
     assert page.inner_text("#sentence") != greeting
 
-    [voice] = [v for v in service.call("GET", "/voices")["voices"] if v["kind"] == "family"]
+    [voice] = family_voices(service)
     spoken = service.call("POST", "/sessions", {"voice": voice["id"], "pace_cpm": 180})["sentences"]
     heard = [urlopen(service.url + s["audio"]).read() for s in spoken[:2]]
     assert spoken[0]["text"] == greeting and likeness(heard[0], SPOKEN.read_bytes()) > 0.8, "the family's recording"
@@ -84,8 +108,8 @@ def test_record_hear_keep_choose_export_delete_and_take_in_again(service, open_p
     assert "1 句会全部删掉" in page.inner_text("#delete-loss")
     page.click("#delete-yes")
     page.locator("#notice", has_text="已经删干净了").wait_for()
-    assert not [v for v in service.call("GET", "/voices")["voices"] if v["kind"] == "family"]
-    assert not list((tmp_path / "voices").iterdir())
+    assert not family_voices(service)
+    assert not list((service.folder / "voices").iterdir())
 
     page.set_input_files("#import-file", file)
     page.locator("#notice", has_text="放进来了：孙女小芳").wait_for()

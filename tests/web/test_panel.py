@@ -96,6 +96,8 @@ TABLE = {
     ("POST", "/panel/people/<int:person_id>/leave"): "LNOORN",
     ("GET", "/panel/audit"): LOGGED_IN,
     ("GET", "/panel/devices/<int:device_id>"): LOOKS,
+    ("GET", "/panel/devices/<int:device_id>/health"): LOOKS,
+    ("GET", "/panel/health"): EDITS,
     ("POST", "/panel/devices/<int:device_id>/adjust"): ACTS,
     ("POST", "/panel/devices/<int:device_id>/notices"): ACTS,
     ("POST", "/panel/devices/<int:device_id>/notices/<int:notice_id>/cancel"): ACTS,
@@ -1058,7 +1060,8 @@ class Streams:
 
     def __init__(self, site: PanelSite):
         self.site, self.pool, self._stop = site, ThreadPoolExecutor(2), threading.Event()
-        self.application = _asgi(site.flask, None, events.Events(site.care, site.flask, panel_topics, self.pool))
+        streams = events.Events(site.care, site.flask, panel_topics, self.pool)
+        self.application = _asgi(site.flask, None, streams, None, "all")
         self._feed = threading.Thread(target=site.care.feed.run, args=(self._stop,))
         self._feed.start()
 

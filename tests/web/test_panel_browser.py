@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import time
 import wave
 
 import pytest
@@ -13,13 +14,14 @@ from tests.fakes import record_family
 from service.lab.process import RunningService
 from tests.support import PROMPTS, RECORDINGS, guide, recognizer
 from tests.web import test_browser
-from tests.web.test_browser import SPY, has, length_s, open_page, playwright, reads  # noqa: F401  fixtures
+from tests.web.test_browser import QUICK, SPY, browser, has, length_s, open_page, playwright, reads  # noqa: F401
 
 pytestmark = test_browser.pytestmark
 SAID = RECORDINGS / "oov_cabbage.opus"
 """Something that the guide does not understand, until it is taught."""
-BEFORE_S, BEHIND_S = 6.0, 8.0
+BEFORE_S, BEHIND_S = 1.0, 2.5
 """Silence around it; the microphone says it again and again."""
+PACE_CPM = QUICK["pace_cpm"]
 AT_ONCE_MS = 2_000
 LEARNING_MS = 120_000
 PASSWORD = "a quiet evening"
@@ -93,6 +95,31 @@ def pair(panel, kiosk, name: str, kind: str = "own") -> None:  # noqa: F811
     kiosk.locator("#pair", has_text="已连家人").wait_for()
 
 
+def cut_short(kiosk) -> None:
+    """Comes to a short reply, so that what is waited for need not wait until a menu is read out."""
+    for key in "915":
+        kiosk.wait_for_timeout(450)
+        kiosk.keyboard.press(key)
+    has(kiosk, 'body[data-node="m1_proxy"]')
+    kiosk.keyboard.press("4")
+    reads(kiosk, "没有这一项，请再按一次。")
+
+
+def hears_once_live(kiosk, sentence: str) -> None:
+    """Asks again until the edited guide speaks: it is read, checked and compiled first."""
+    give_up = time.monotonic() + LEARNING_MS / 1000
+    while True:
+        kiosk.keyboard.press("*")
+        has(kiosk, 'body[data-node="m2"]')
+        kiosk.wait_for_timeout(450)
+        kiosk.keyboard.press("3")
+        has(kiosk, 'body[data-node="m2_med"]')
+        if sentence in kiosk.inner_text("#caption"):
+            return
+        assert time.monotonic() < give_up, kiosk.inner_text("#caption")
+        kiosk.wait_for_timeout(450)
+
+
 def test_a_caregiver_pairs_watches_teaches_adjusts_and_edits(service, panel, open_page, microphone):  # noqa: F811
     kiosk = open_page(service.url, microphone)
     kiosk.add_init_script(SPY)
@@ -102,10 +129,12 @@ def test_a_caregiver_pairs_watches_teaches_adjusts_and_edits(service, panel, ope
 
     # Pace and voice: the sentence after the one that is being spoken has them already.
     panel.select_option("#voice", "xiaofang")
-    panel.select_option("#pace_cpm", "140")
+    panel.select_option("#pace_cpm", str(PACE_CPM))
+    kiosk.evaluate("sounds.length = 0")
     submit(panel, "马上改")
     kiosk.wait_for_function("lengths => lengths.some((l) => sounds.some((s) => Math.abs(s.length - l) < 0.1))",
-                            arg=[length_s(text, 140) for text in menu()], timeout=30_000)
+                            arg=[length_s(text, PACE_CPM) for text in menu()[1:]], timeout=30_000)
+    cut_short(kiosk)
 
     # Twice not understood: whoever looks sees it at once.
     panel.goto(f"{service.url}/panel/")
@@ -143,11 +172,7 @@ def test_a_caregiver_pairs_watches_teaches_adjusts_and_edits(service, panel, ope
     panel.locator("#found").wait_for(timeout=LEARNING_MS)
     panel.locator("form button.main").click()
     panel.locator(".message.done").first.wait_for()
-    kiosk.wait_for_timeout(3_000)
-    kiosk.keyboard.press("*")
-    kiosk.wait_for_timeout(500)
-    kiosk.keyboard.press("3")
-    reads(kiosk, f"您听好，{before}")
+    hears_once_live(kiosk, f"您听好，{before}")
     assert kiosk.faults == [] and panel.faults == []
 
 
@@ -159,8 +184,10 @@ def test_what_somebody_wants_to_be_heard_is_read_out_and_answered(service, panel
     is_accessible(panel)
     # What is set from afar is there at once.
     panel.check("#large_type")
+    panel.select_option("#pace_cpm", str(PACE_CPM))
     submit(panel, "马上改")
     has_at_once(kiosk, "html.large")
+    cut_short(kiosk)
     panel.fill("#text", "妈，今天降温，多穿一件。")
     submit(panel, "让它念")
     is_accessible(panel)

@@ -8,6 +8,7 @@ from websockets.sync.client import connect
 
 from service.speech.audio import read_pcm
 from service.lab.process import RunningService
+from service.web.socket import Pace
 from tests.support import RECORDINGS, recognizer
 
 pytestmark = pytest.mark.audio
@@ -66,8 +67,18 @@ def microphone(service, talk):
 def test_a_spoken_request_leads_to_its_first_step(microphone):
     microphone.hear("ask_counter_xiaoyi")
     microphone.until("hearing")
-    reply = microphone.until("turn")["reply"]
+    turn = microphone.until("turn")
+    reply = turn["reply"]
     assert reply["node"] == "m1_counter" and reply["step"] == {"number": 1, "count": 7}
+    assert list(turn["timing"]) == ["receive", "endpoint", "decode", "interpret", "advance", "commit"]
+    assert 600 <= turn["timing"]["endpoint"] < 1_400 and turn["timing"]["decode"] > 0
+
+
+def test_who_sends_faster_than_one_speaks_waits_by_their_own_fault():
+    pace, second = Pace(), bytes(2 * 16_000)
+    assert [pace.due_s(second, 10.0) for _ in range(3)] == pytest.approx([10.0, 10.91, 11.82], abs=0.01)
+    assert pace.due_s(second, 20.0) == 20.0, "a pause makes up for it"
+    assert pace.due_s(second, 21.0) == 21.0, "as fast as one speaks"
 
 
 def test_the_talk_goes_on_from_voice_to_keys(service, talk, microphone):
@@ -124,7 +135,10 @@ def test_a_socket_that_stops_in_mid_word_leaves_the_talk_as_it_was(service, talk
     again.close()
 
 
-@pytest.mark.parametrize("message", ["not json", "[]", '{"type": "dance"}', '{"type": "speaking"}', b"\0" * 400_000])
+@pytest.mark.parametrize("message", [
+    "not json", "[]", '{"type": "dance"}', '{"type": "speaking"}', '{"type":' * 30_000,
+    '{"type": "speaking", "turn_id": "a", "sentence": Infinity}', b"\0" * 400_000],
+    ids=["no JSON", "a list", "unknown", "half", "deep", "endless", "too long"])
 def test_a_message_that_is_none_is_answered_and_the_socket_closed(service, talk, message):
     microphone = Microphone(service, talk["session"])
     microphone.socket.send(message)

@@ -8,6 +8,8 @@ by ``Panel.person``.
 from __future__ import annotations
 
 import logging
+import os
+import tempfile
 from pathlib import Path
 
 import flask_login
@@ -20,13 +22,13 @@ from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, TooManyRequests
 from werkzeug.test import EnvironBuilder
 
-from service.care.accounts import LANGUAGES
+from service.care.accounts import LANGUAGES, LOG_IN_LASTS
 from service.care.care import Care
 from service.care.feed import person_topic
 from service.errors import GuideError, NotFound, Refused, StoreError
 from service.web.kiosk import CONTENT_SECURITY_POLICY
-from service.web.panel import attention, calculators, devices, entrance, figures, guide, handouts, people, teach
-from service.web.panel.common import LARGEST_FORM_BYTES, LARGEST_ID, Panel, User, back, moment
+from service.web.panel import attention, calculators, devices, entrance, figures, guide, handouts, health, people, teach
+from service.web.panel.common import LARGEST_FORM_BYTES, LARGEST_ID, LOG_IN, Panel, User, back, moment
 from service.web.panel.messages import message
 
 log = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ PREFIX = "/panel"
 TRANSLATIONS = Path(__file__).with_name("translations")
 OPEN = {"panel.login", "panel.first", "panel.invitation", "panel.language"}
 """Endpoints for those who are not logged in."""
-PARTS = (entrance, attention, people, devices, teach, guide, figures, calculators, handouts)
+PARTS = (entrance, attention, people, devices, health, teach, guide, figures, calculators, handouts)
 
 
 def create_panel(flask: Flask, panel: Panel, compiled: Path) -> None:
@@ -43,6 +45,7 @@ def create_panel(flask: Flask, panel: Panel, compiled: Path) -> None:
     flask.secret_key = care.secrets.hashed("sessions")
     flask.session_interface = _Sessions()
     flask.config.update(SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Lax", SESSION_COOKIE_NAME="panel",
+                        PERMANENT_SESSION_LIFETIME=LOG_IN_LASTS,
                         REMEMBER_COOKIE_HTTPONLY=True, REMEMBER_COOKIE_SAMESITE="Lax",
                         WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None, RATELIMIT_HEADERS_ENABLED=False)
     _log_ins(flask, care)
@@ -89,6 +92,8 @@ def _log_ins(flask: Flask, care: Care) -> None:
         number, _, epoch = user_id.partition(":")
         if not (number.isdecimal() and epoch.isdecimal()):
             return None
+        if LOG_IN in session and care.accounts.is_ended(session[LOG_IN]):
+            return None
         account = care.accounts.get(int(number))
         return User(account) if account and account.epoch == int(epoch) else None
 
@@ -98,8 +103,10 @@ def _languages(flask: Flask, compiled: Path) -> None:
         target = compiled / source.relative_to(TRANSLATIONS).with_suffix(".mo")
         if not target.exists() or target.stat().st_mtime < source.stat().st_mtime:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with source.open("rb") as read, target.open("wb") as write:
+            with source.open("rb") as read, tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as write:
                 write_mo(write, read_po(read))
+            # Whole or not at all: other processes may read it, and a half one would look newer than its source.
+            os.replace(write.name, target)
 
     def chosen() -> str:
         user = flask_login.current_user

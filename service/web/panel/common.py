@@ -17,6 +17,7 @@ from flask_wtf import FlaskForm
 from wtforms import StringField
 from wtforms.validators import InputRequired, Length
 
+from service.cards import card_pdf
 from service.care.accounts import Account
 from service.care.care import Care
 from service.care.people import Person
@@ -25,12 +26,18 @@ from service.care.teaching import Checks, Misses
 from service.content.edit import GuideEditor
 from service.core.dialog import COMMANDS
 from service.errors import BadRequest, NotFound
+from service.monitoring.health import Check
 from service.talks import Talks
 
 LARGEST_ID = 2 ** 31 - 1
 """No row has a higher number, and not every database can be asked for one."""
+LIMITS_TIMEOUT_S = 1.0
 LARGEST_FORM_BYTES = 256 * 1024
 """A node of the guide is the largest form, and that is a tenth of this."""
+
+
+LOG_IN = "log_in"
+"""Key of the session: which log-in it is."""
 
 
 class User(flask_login.UserMixin):
@@ -44,9 +51,13 @@ class User(flask_login.UserMixin):
         return f"{self.account.id}:{self.account.epoch}"
 
 
-def new_limiter() -> Limiter:
-    """Counts in the memory of this process, by the address that asks."""
-    return Limiter(get_remote_address, storage_uri="memory://")
+def new_limiter(storage: str = "memory://") -> Limiter:
+    """Counts by the address that asks, in the memory of this process, or in a Redis of this address; in memory all
+    the same while that is away."""
+    if storage == "memory://":
+        return Limiter(get_remote_address, storage_uri=storage)
+    return Limiter(get_remote_address, storage_uri=storage, in_memory_fallback_enabled=True, key_prefix="guide",
+                   storage_options={"socket_connect_timeout": LIMITS_TIMEOUT_S, "socket_timeout": LIMITS_TIMEOUT_S})
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,10 @@ class Panel:
     public_url: str
     """Address under which others reach this service; empty: the one that they asked by."""
     limiter: Limiter = field(default_factory=new_limiter)
+    make_card: Callable[[str, str, str], bytes] | None = None
+    """Makes a card of node, size and address elsewhere; None: here."""
+    health: Callable[[], tuple[Check, ...]] = tuple
+    """Makes the checks of this process."""
 
     def person(self, person_id: int | None, right: str = "look") -> Person:
         """The person, if whoever is logged in has this right; NotFound or Forbidden otherwise."""
@@ -97,6 +112,12 @@ class Panel:
             phrases = self.talks.edition.guide.commands[rest].phrases
             return gettext("command: %(phrase)s", phrase=phrases[0]) if phrases else rest
         return self.title(meaning)
+
+    def card(self, node_id: str, size: str, address: str) -> bytes:
+        """The printed card of a node as a PDF."""
+        if self.make_card:
+            return self.make_card(node_id, size, address)
+        return card_pdf(self.talks.edition.guide, node_id, size, address)
 
     def address(self, endpoint: str, **values) -> str:
         """The full address of a page, for a link that leaves this browser."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 
 import flask_login
 import segno
@@ -17,9 +18,10 @@ from service.care.accounts import LANGUAGES, LONGEST_PASSWORD
 from service.care.names import LONGEST_NAME
 from service.core.redaction import plain
 from service.errors import BadRequest, Refused
-from service.web.panel.common import Form, Panel, User, account, back, done, text_field
+from service.web.panel.common import LOG_IN, Form, Panel, User, account, back, done, text_field
 from service.web.panel.messages import message
 
+log = logging.getLogger(__name__)
 LOG_IN_LIMIT = "10 per 5 minutes"
 CODE_LIMIT = "10 per 10 minutes"
 """Six digits are found by trying only where trying is free."""
@@ -87,7 +89,9 @@ def add_pages(panel_pages: Blueprint, panel: Panel) -> None:
         session.clear()
         if language:
             session["language"] = language
+        session[LOG_IN] = accounts.new_log_in()
         flask_login.login_user(User(who))
+        log.info("account %d logged in", who.id)
         return redirect(url_for("panel.home"), 303)
 
     @panel_pages.route("/login", methods=["GET", "POST"])
@@ -99,11 +103,14 @@ def add_pages(panel_pages: Blueprint, panel: Panel) -> None:
             try:
                 return enter(accounts.log_in(form.name.data, form.password.data, form.code.data or ""))
             except Refused as e:
+                log.warning("log-in refused: %s", e.code)
                 fault = message(e.code)
         return render_template("panel/login.html", form=form, fault=fault), 403 if fault else 200
 
     @panel_pages.post("/logout")
     def logout():
+        if LOG_IN in session:
+            accounts.end_log_in(session[LOG_IN])
         flask_login.logout_user()
         session.clear()
         return redirect(url_for("panel.login"), 303)

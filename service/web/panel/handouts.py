@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, render_template
 
-from service.cards import card_pdf
 from service.core.model import ROOT
 from service.web.panel.common import Panel
 
@@ -19,7 +18,6 @@ def add_pages(panel_pages: Blueprint, panel: Panel) -> None:
     @panel_pages.get("/cards/<node_id>.<size>.pdf")
     def card(node_id: str, size: str):
         address = panel.address("pages.node", node_id=node_id)
-        pdf = card_pdf(panel.talks.edition.guide, node_id, size, address)
-        answer = Response(pdf, mimetype="application/pdf")
+        answer = Response(panel.card(node_id, size, address), mimetype="application/pdf")
         answer.headers["Content-Disposition"] = f'inline; filename="{node_id}-{size}.pdf"'
         return answer

@@ -21,6 +21,7 @@ SHARED = "shared"
 LOOKS = {"attention": _l("looked at what needs attention"), "talks": _l("looked at the list of talks"),
          "talk": _l("looked at a talk"), "misses": _l("looked at what was not understood"),
          "figures": _l("looked at the figures"), "device": _l("looked at a device"),
+         "health": _l("looked at how a device is doing"),
          "person": _l("looked at the person's page")}
 ACTIONS = {
     "adjusted": _l("adjusted a device"), "claim": _l("takes care of something"),

@@ -5,6 +5,10 @@ const TURN_TIMEOUT_MS = 15_000;
 const AUDIO_TIMEOUT_MS = 10_000;
 /** What a proxy answers while the service behind it is away. */
 const AWAY = [502, 503, 504];
+/** What the database did not confirm may be kept all the same: only the same turn, sent again, cannot happen twice. */
+const AGAIN = ['store_failed'];
+/** Time before the next try where the answer does not say it. */
+const RETRY_AFTER_S = 5;
 
 /** The service could not be reached; the same request may be sent again. */
 export class Unreachable extends Error {}
@@ -14,12 +18,19 @@ export class Refused extends Error {
   /**
    * @param {number} status
    * @param {{code?: string, message?: string, say?: string}} error
+   * @param {number} retryAfterS seconds after which it is worth while to ask again
    */
-  constructor(status, error) {
+  constructor(status, error, retryAfterS = RETRY_AFTER_S) {
     super(error.message ?? `status ${status}`);
     this.status = status;
     this.code = error.code ?? '';
     this.say = error.say ?? '';
+    this.retryAfterMs = retryAfterS * 1000;
+  }
+
+  /** True if so many talk that nobody else is let in for a while. */
+  get busy() {
+    return this.code === 'busy';
   }
 
   /** True if there is no such talk (any more), so that a new one has to be opened. */
@@ -92,6 +103,9 @@ export function endSession(session) {
   return reach(new URL(`sessions/${encodeURIComponent(session)}`, BASE), { method: 'DELETE', keepalive: true });
 }
 
+/** Address of the sound of what a refusal says to whoever is not let in. */
+export const BUSY_SOUND = new URL('busy', BASE).href;
+
 /** Address of the server-sent events of this device. */
 export const DEVICE_EVENTS = new URL('device/events', BASE).href;
 
@@ -139,10 +153,11 @@ async function request(method, path, body) {
   const response = await reach(new URL(path, BASE), options);
   const answer = await readJson(response);
   if (response.ok && answer) return answer;
-  if (!answer?.error && (response.ok || AWAY.includes(response.status))) {
+  const away = !answer?.error && (response.ok || AWAY.includes(response.status));
+  if (away || AGAIN.includes(answer?.error?.code)) {
     throw new Unreachable(`no answer, status ${response.status}`);
   }
-  throw new Refused(response.status, answer?.error ?? {});
+  throw new Refused(response.status, answer?.error ?? {}, Number(response.headers.get('Retry-After')) || undefined);
 }
 
 async function reach(address, options) {

@@ -1,7 +1,7 @@
 /** How a talk goes: what is sent, what is answered, and what happens when the service is away. */
 
 import {
-  Refused, Unreachable, endSession, fetchAudio, getSession, newTurnId, openSession, takeTurn,
+  BUSY_SOUND, Refused, Unreachable, endSession, fetchAudio, getSession, newTurnId, openSession, takeTurn,
 } from './api.js';
 import { Listener } from './listener.js';
 import * as memory from './memory.js';
@@ -22,6 +22,8 @@ const LEFT_MS = 60_000;
 /** Who asked to wait may be looking for a paper. */
 const LEFT_PAUSED_MS = 300_000;
 const WHILE_BUSY_MS = 100;
+/** Those who are not let in do not all ask again in the same moment: up to so much later, as a share. */
+const SPREAD = 0.2;
 /** What nobody wished for in so many words is not kept while another turn is on its way. */
 const BY_ITSELF = ['silence', 'rejoin'];
 
@@ -47,6 +49,8 @@ export class Conversation {
   /** What was pressed while a turn was on its way: the last wish, or all digits of a number. */
   #next = [];
   #offline = false;
+  /** What was said to a listener who is not let in yet, because so many talk. */
+  #turnedAway = null;
   #thinking = false;
   #probing = null;
   #loudAt = -Infinity;
@@ -82,6 +86,7 @@ export class Conversation {
     this.#microphone = new Microphone({
       samples: (samples, peak) => this.#onSamples(samples, peak),
       state: () => this.#onListening(),
+      plugged: () => this.#onPlugged(),
     });
     this.#showLamp();
   }
@@ -213,6 +218,10 @@ export class Conversation {
     this.#left.stop();
     this.#hint.stop();
     this.#listener.forget();
+    if (this.#turnedAway !== null) {
+      this.#view.notice(this.#turnedAway, 'busy');
+      return false;
+    }
     if (!this.#offline || !this.#busy) return true;
     this.#view.notice(this.#labels.offline, 'offline');
     return false;
@@ -231,10 +240,36 @@ export class Conversation {
 
   #openTalk() {
     return this.#alone({}, async () => {
-      const reply = await openAsLiked();
+      const reply = await this.#letIn();
       this.#adopt(reply);
       return reply;
     });
+  }
+
+  /** Asks for a talk until there is room for one. */
+  async #letIn() {
+    try {
+      for (;;) {
+        try {
+          return await openAsLiked();
+        } catch (problem) {
+          if (!problem.busy) throw problem;
+          this.#turnAway(problem.say);
+          await sleep(problem.retryAfterMs * (1 + SPREAD * Math.random()));
+        }
+      }
+    } finally {
+      this.#turnedAway = null;
+    }
+  }
+
+  #turnAway(say) {
+    this.#setOffline(false);
+    // Once: to hear it again every few seconds would not make the waiting shorter.
+    if (this.#turnedAway === null) this.#player.announce(BUSY_SOUND, memory.likes.get().loudness_db ?? 0);
+    this.#turnedAway = say;
+    this.#view.notice(say, 'busy');
+    this.#showLamp();
   }
 
   async #rejoin(session) {
@@ -429,6 +464,11 @@ export class Conversation {
     this.#showLamp();
   }
 
+  /** A microphone that comes back is used at once. */
+  #onPlugged() {
+    if (this.#started && this.#reply) this.#listen(this.#reply);
+  }
+
   #onMessage(message) {
     const answer = {
       hearing: () => this.#awaitListener(LONGEST_SPEECH_MS),
@@ -537,7 +577,8 @@ export class Conversation {
     const lamp = this.#lamp();
     // Without a microphone nobody listens, and the lamp does not say so.
     const keysOnly = lamp === 'listening' && !this.#listener.ready;
-    this.#view.lamp(lamp, this.#labels[keysOnly ? 'lamp_keys' : `lamp_${lamp}`]);
+    const label = this.#turnedAway !== null ? 'lamp_busy' : keysOnly ? 'lamp_keys' : `lamp_${lamp}`;
+    this.#view.lamp(lamp, this.#labels[label]);
   }
 
   #lamp() {
@@ -555,7 +596,7 @@ async function openAsLiked() {
   try {
     return await openSession(memory.likes.get());
   } catch (problem) {
-    if (!(problem instanceof Refused)) throw problem;
+    if (!(problem instanceof Refused) || problem.busy) throw problem;
     memory.likes.set({}); // written by something else, or by a version to come
     return openSession({});
   }

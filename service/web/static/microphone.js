@@ -12,6 +12,7 @@ const DEAD_AFTER_MS = 8000;
  * @typedef {object} MicrophoneEvents
  * @property {(samples: ArrayBuffer, peak: number) => void} samples 16 bit, 16 kHz, mono, 100 ms
  * @property {(state: MicrophoneState) => void} state
+ * @property {() => void} plugged something was plugged in or out, while there is no microphone
  */
 
 /** @typedef {'off' | 'on' | 'dead' | 'denied' | 'missing'} MicrophoneState */
@@ -28,6 +29,9 @@ export class Microphone {
   /** @param {MicrophoneEvents} events */
   constructor(events) {
     this.#events = events;
+    navigator.mediaDevices?.addEventListener?.('devicechange', () => {
+      if (this.state === 'missing') this.#events.plugged();
+    });
   }
 
   /**
@@ -84,6 +88,8 @@ export class Microphone {
   }
 
   #pass({ samples, peak }) {
+    // What was on its way when the microphone went does not bring it back.
+    if (!this.#stream) return;
     if (peak > 0) this.#heardAt = performance.now();
     this.#become(performance.now() - this.#heardAt > DEAD_AFTER_MS ? 'dead' : 'on');
     this.#events.samples(samples, peak);

@@ -166,6 +166,24 @@ export class Player {
     if (await this.#running()) await sleep(chime(this.#context, loudnessDb) * 1000);
   }
 
+  /**
+   * Plays a sound that belongs to no reply; what cannot be fetched or played is left out.
+   * @param {string} address
+   * @param {number} loudnessDb
+   */
+  async announce(address, loudnessDb) {
+    if (!await this.#running()) return;
+    try {
+      const { encoded } = await this.#fetch(address, new AbortController().signal, 0);
+      const source = new AudioBufferSourceNode(this.#context, { buffer: await this.#context.decodeAudioData(encoded) });
+      const gain = new GainNode(this.#context, { gain: gainOf(loudnessDb) });
+      source.connect(gain).connect(this.#output(loudnessDb));
+      source.start();
+    } catch {
+      // the same stands on the screen
+    }
+  }
+
   async #running() {
     if (!this.#context) return false;
     if (this.#context.state === 'running') return true;

@@ -7,7 +7,7 @@ const PADDING_PX = 8;
 const SHORT = 4;
 
 /** @typedef {'idle'|'listening'|'thinking'|'speaking'|'paused'|'offline'} Lamp */
-/** @typedef {'pressed'|'entry'|'shown'|'brief'|'offline'} NoticeKind */
+/** @typedef {'pressed'|'entry'|'shown'|'brief'|'offline'|'busy'} NoticeKind */
 
 /** The page. */
 export class View {
@@ -62,7 +62,7 @@ export class View {
     this.#showKeys(typeof reply.entry === 'string');
     if (reply.shown.length) this.notice(reply.shown.join(' '), 'shown');
     else if (reply.entry) this.notice(`${this.#labels.you_pressed} ${reply.entry}`, 'entry');
-    else this.clearNotice('pressed', 'entry', 'shown', 'offline');
+    else this.clearNotice('pressed', 'entry', 'shown', 'offline', 'busy');
   }
 
   /**

@@ -1,0 +1,1 @@
+"""Faults: what becomes of a talk when something breaks, tried on real processes."""
