@@ -249,7 +249,7 @@ def test_who_is_not_let_in_is_told_so_once_and_let_in_as_soon_as_there_is_room(o
     page.click("#start")
     has(page, '#notice[data-kind="busy"]:text-is("现在人多，请稍等。")')
     assert page.inner_text("#lamp-text") == "请稍等"
-    page.wait_for_function("sounds.length === 1")
+    page.wait_for_function("() => sounds.length === 1")
     page.keyboard.press("1")
     page.keyboard.press(" ")
     has(page, 'body[data-node="root"][data-playing]')
