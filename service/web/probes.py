@@ -8,17 +8,15 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hmac
-import ipaddress
 import json
 
 from service.monitoring import metrics as prometheus
 from service.monitoring.health import Health, is_ready
 from service.monitoring.metrics import Metrics
+from service.web.origin import caller
 
 HEALTH, READY, METRICS = "/healthz", "/readyz", "/metrics"
 PATHS = (HEALTH, READY, METRICS)
-FORWARDED = (b"x-forwarded-for", b"forwarded")
-"""Headers by which a proxy on this machine says that somebody else asks."""
 
 
 class Probes:
@@ -57,11 +55,4 @@ class Probes:
         given, wanted = headers.get(b"authorization", b""), f"Bearer {self._token}".encode()
         if self._token and hmac.compare_digest(given, wanted):
             return True
-        return _is_loopback(scope.get("client")) and not any(name in headers for name in FORWARDED)
-
-
-def _is_loopback(client: tuple[str, int] | None) -> bool:
-    try:
-        return client is not None and ipaddress.ip_address(client[0]).is_loopback
-    except ValueError:
-        return False
+        return caller(scope, 0).local

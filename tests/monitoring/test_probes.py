@@ -73,6 +73,8 @@ def metric(service, name: str) -> float:
 # --- the times of a turn --------------------------------------------------------------------------
 
 def test_a_turn_by_key_tells_its_steps_and_is_counted_and_logged_once(service, caplog):
+    # What others have left.
+    service.turn_log.close()
     caplog.set_level(logging.INFO)
     counted = 'guide_turns_total{outcome="key",source="key"}'
     before, sounds = metric(service, counted), metric(service, "guide_first_sound_seconds_count")

@@ -7,6 +7,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from service.speech.audio import read_pcm
+from service.lab.kiosk import Kiosk
 from service.lab.process import RunningService
 from service.web.socket import Pace
 from tests.support import RECORDINGS, recognizer
@@ -54,7 +55,10 @@ class Microphone:
 
 @pytest.fixture
 def talk(service):
-    return service.call("POST", "/sessions")
+    # Tests speak faster than people, so that there may be no room for a moment.
+    kiosk = Kiosk(service.url)
+    yield kiosk.open()
+    kiosk.close()
 
 
 @pytest.fixture
