@@ -57,11 +57,13 @@ class Admission:
     """Decides on each new talk. Thread-safe."""
 
     def __init__(self, most_memory_bytes: int = 0, decoders: int = os.cpu_count() or 1, limits: Limits = Limits(),
-                 clock: Callable[[], float] = time.monotonic, memory_bytes: Callable[[], int] | None = None):
+                 clock: Callable[[], float] = time.monotonic, memory_bytes: Callable[[], int] | None = None,
+                 are_all_full: Callable[[bool], bool] = lambda own: own):
         """``most_memory_bytes``: resident memory of the process above which nobody is let in, 0: no limit.
-        ``decoders``: threads that decode. ``memory_bytes`` tells that memory; by default the operating system does."""
+        ``decoders``: threads that decode. ``memory_bytes`` tells that memory; by default the operating system does.
+        ``are_all_full`` tells by whether this process is full whether all are that a new talk may come to."""
         self._most_memory_bytes, self._decoders, self._limits = most_memory_bytes, decoders, limits
-        self._clock, self._read_memory = clock, memory_bytes or _resident
+        self._clock, self._read_memory, self._are_all_full = clock, memory_bytes or _resident, are_all_full
         self._memory_bytes, self._memory_read_at = 0, -MEMORY_READ_EVERY_S
         self._chunks: collections.deque[_Chunk] = collections.deque()
         self._refusing = False
@@ -69,12 +71,16 @@ class Admission:
 
     def admit(self) -> None:
         """A talk is about to be opened; Busy if it would be served badly."""
+        if self._are_all_full(self.is_full()):
+            raise Busy("there is no room for the decoding of one more talk")
         with self._lock:
-            now_s = self._clock()
-            if self._is_loaded(now_s):
-                raise Busy("there is no room for the decoding of one more talk")
-            if self._is_big(now_s):
+            if self._is_big(self._clock()):
                 raise Busy("the process has all the memory that it may have")
+
+    def is_full(self) -> bool:
+        """True while there is no room for one more who speaks."""
+        with self._lock:
+            return self._is_loaded(self._clock())
 
     def decoded(self, stream: int, wait_s: float, audio_s: float, work_s: float) -> None:
         """A chunk of somebody's speech was decoded: number of the microphone, how long it had waited for that, its

@@ -39,6 +39,8 @@ from service.monitoring.turn_log import TurnLog
 from service.settings import Settings
 from service.sharing.audio import SharedAudio
 from service.sharing.jobs import SLOW, Jobs, Regular
+from service.sharing.line import Line
+from service.sharing.load import SharedLoad
 from service.sharing.sharing import Sharing, open_sharing
 from service.speech import kokoro
 from service.speech.cache import AudioCache
@@ -188,11 +190,11 @@ def create_app(settings: Settings) -> Service:
     care = open_care(engine, key, utc_now)
     metrics = Metrics()
     turn_log = TurnLog(metrics)
-    admission = Admission(settings.most_memory_bytes)
+    stop = threading.Event()
+    admission = _admission(settings, sharing.line, stop)
     talks = Talks(library, TalkStore(engine), speaker, care=care, discretion=sharing.discretion, turn_log=turn_log)
     listening = Listening(recognizer, library, settings.decoders)
     pool = ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="listen")
-    stop = threading.Event()
     _add_jobs(sharing.jobs, care, talks, speaker, settings.retention_days)
     if settings.serves != "audio":
         # Whoever decodes has no core to spare for anything else.
@@ -234,6 +236,17 @@ def _health(settings: Settings, engine: Engine, listening: Listening) -> Health:
     if settings.redis_url:
         looks["redis"] = partial(redis_check, settings.redis_url)
     return Health(looks)
+
+
+def _admission(settings: Settings, line: Line | None, stop: threading.Event) -> Admission:
+    """Lets new talks in by the load of all processes that decode, as far as they are known."""
+    if line is None:
+        return Admission(settings.most_memory_bytes)
+    load = SharedLoad(line)
+    admission = Admission(settings.most_memory_bytes, are_all_full=load.is_full)
+    if settings.serves != "pages":
+        threading.Thread(target=load.run, args=(admission.is_full, stop), name="load", daemon=True).start()
+    return admission
 
 
 def _look_for_voices(speaker: Speaker, stop: threading.Event) -> None:

@@ -153,3 +153,13 @@ def test_memory_is_read_once_a_second_at_the_most(clock):
 def test_the_real_memory_of_this_process_is_above_one_byte_and_below_a_tebibyte():
     assert not let_in(Admission(1))
     assert let_in(Admission(2**40))
+
+
+@pytest.mark.parametrize("all_full", [True, False])
+def test_what_is_known_of_the_other_processes_decides(clock, all_full):
+    asked = []
+    admission = Admission(decoders=2, clock=clock, are_all_full=lambda own: asked.append(own) or all_full)
+    assert let_in(admission) is not all_full
+    speak(admission, clock, 5)
+    assert let_in(admission) is not all_full
+    assert asked == [False, True], "how it is here"
