@@ -14,6 +14,7 @@ from hypothesis.strategies import SearchStrategy
 
 from service.core import numerals, redaction
 from service.core.answers import answer_reader
+from service.core.calculators import MOST_MONTHS
 from service.core.dialog import (COMMANDS, Ask, Fault, Fill, Key, Match, NoInput, NoMatch, Notice, Outcome, Rejoin,
                                  Reply,
                                  Session, Start, Told, Voice, advance)
@@ -87,7 +88,7 @@ def _answer(guide: Guide, case: tuple[str, str, str]) -> None:
 def _values(guide: Guide) -> SearchStrategy[dict[str, str]]:
     """Answers of the right form to any questions, likely or not."""
     numbers = {BIRTH_YEAR: st.integers(1, 9999).map(lambda n: f"{n:04}"), BIRTH_MONTH: st.integers(1, 12).map(str),
-               MONTHS: st.integers(0, 9999).map(str), YEAR: st.integers(1, 9999).map(lambda n: f"{n:04}"),
+               MONTHS: st.integers(0, MOST_MONTHS - 1).map(str), YEAR: st.integers(1, 9999).map(lambda n: f"{n:04}"),
                AMOUNT: AMOUNTS}
     answers: dict[str, SearchStrategy[str]] = {}
     for field in guide.forms.fields.values():
