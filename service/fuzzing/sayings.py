@@ -14,6 +14,7 @@ from hypothesis.strategies import SearchStrategy
 
 from service.core import numerals, redaction
 from service.core.answers import answer_reader
+from service.core.assessment import fault
 from service.core.calculators import MOST_MONTHS
 from service.core.dialog import (COMMANDS, Ask, Fault, Fill, Key, Match, NoInput, NoMatch, Notice, Outcome, Rejoin,
                                  Reply,
@@ -95,7 +96,16 @@ def _values(guide: Guide) -> SearchStrategy[dict[str, str]]:
         options = [option.value for option in field.options] + [OPEN] * field.open
         values = st.sampled_from(options) if field.type == CHOICE else numbers[field.type]
         answers[field.target] = (answers[field.target] | values) if field.target in answers else values
-    return st.fixed_dictionaries({}, optional=answers)
+    return st.fixed_dictionaries({}, optional=answers).map(_possible)
+
+
+def _possible(values: dict[str, str]) -> dict[str, str]:
+    """Without those that cannot be, as whoever reads what was said leaves them out."""
+    kept: dict[str, str] = {}
+    for name, value in values.items():
+        if fault(name, value, kept, TODAY) is None:
+            kept[name] = value
+    return kept
 
 
 def outcomes(guide: Guide) -> SearchStrategy[Outcome | str]:
