@@ -48,9 +48,11 @@ class Phase:
     turns: int
     """By all listeners, in the seconds of the event and after it."""
     turn_ms: dict
-    """From a press to its answer, tries again included."""
-    longest_s: float
-    """The longest wait of a listener."""
+    """From a press of a key to its answer with its first sound, tries again included."""
+    longest_by_key_s: float
+    """The longest wait for an answer to a key."""
+    longest_by_voice_s: float
+    """The same to a recording, all of whose decoding is waited for; 0 if nobody said anything."""
     tried_again: int
     refused: int
     """Turns that were answered with an error; the listener pressed again."""
@@ -67,7 +69,8 @@ class Presser:
     chance: random.Random
     stop: threading.Event
     refused: int = 0
-    times_s: list[float] = field(default_factory=list)
+    by_key_s: list[float] = field(default_factory=list)
+    by_voice_s: list[float] = field(default_factory=list)
 
     def run(self) -> None:
         """Until told to stop."""
@@ -77,9 +80,10 @@ class Presser:
             began = time.perf_counter()
             if number % SPEAKS_EVERY == 0:
                 self._speak()
+                self.by_voice_s.append(time.perf_counter() - began)
             else:
                 self.listener.turn(self.chance.choice(KEYS))
-            self.times_s.append(time.perf_counter() - began)
+                self.by_key_s.append(time.perf_counter() - began)
 
     def _speak(self) -> None:
         try:
@@ -177,9 +181,11 @@ def _phase(name: str, event: Callable[[], None], listeners: list[Listener], stea
             stop.set()
         for one in running:
             one.result()
-    times_s = [seconds for presser in pressers for seconds in presser.times_s]
+    by_key_s = [seconds for presser in pressers for seconds in presser.by_key_s]
+    by_voice_s = [seconds for presser in pressers for seconds in presser.by_voice_s]
     changes = [(one.retries - retries, one.lost_talks - talks) for one, (retries, talks) in zip(listeners, before)]
-    return Phase(name, len(times_s), quantiles(1000 * seconds for seconds in times_s), round(max(times_s), 2),
+    return Phase(name, len(by_key_s) + len(by_voice_s), quantiles(1000 * seconds for seconds in by_key_s),
+                 round(max(by_key_s), 2), round(max(by_voice_s, default=0.0), 2),
                  sum(retries for retries, _ in changes), sum(presser.refused for presser in pressers),
                  sum(talks for _, talks in changes), went_on)
 

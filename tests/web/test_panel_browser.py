@@ -143,8 +143,8 @@ def test_a_caregiver_pairs_watches_teaches_adjusts_and_edits(service, panel, ope
     panel.locator(".card.not_understood").wait_for(timeout=AT_ONCE_MS)
     is_accessible(panel)
     panel.get_by_role("link", name="看对话").click()
-    said = panel.locator(".said").first.inner_text()
-    assert "白菜" in said
+    # The loop of the microphone may have begun in the middle of a word: that is not understood either.
+    said = panel.locator(".said", has_text="白菜").first.inner_text()
     is_accessible(panel)
 
     # Taught, the same sentence is understood.
