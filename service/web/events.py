@@ -39,7 +39,6 @@ class Events:
                  pool: ThreadPoolExecutor):
         """``panel_topics`` gives what a page of the panel may hear of, by its headers, or None."""
         self._care, self._flask, self._panel_topics, self._pool = care, flask, panel_topics, pool
-        self._closed = asyncio.Event()
 
     async def __call__(self, scope, receive, send) -> None:
         """Serve one page until it goes away."""
