@@ -23,13 +23,14 @@ from typing import Sequence
 
 import numpy as np
 
+from service.core import labels
 from service.core.classifier import CHARACTER_GRAMS, SYLLABLE_GRAMS, Classifier, Coefficients, grams
 from service.core.model import Guide
 from service.core.understanding import Example, examples
 from service.errors import ModelError
 
 log = logging.getLogger(__name__)
-FORMAT = 1
+FORMAT = 2
 """Raised when the same examples would be learnt differently."""
 STRENGTH = 20.0
 """Inverse of the penalty on large coefficients."""
@@ -92,7 +93,9 @@ def _learn(listed: Sequence[Example], path: Path) -> None:
 def _read(path: Path) -> Coefficients:
     with np.load(path, allow_pickle=False) as held:
         return Coefficients(tuple(held["labels"].tolist()), tuple(str(held["grams"]).split("\n")),
-                            held["inverse_frequency"], held["weights"].astype(np.float32), held["bias"])
+                            held["inverse_frequency"], held["weights"].astype(np.float32), held["bias"],
+                            tuple(held["aspects"].tolist()), held["aspect_weights"].astype(np.float32),
+                            held["aspect_bias"])
 
 
 def _drop_old(folder: Path) -> None:
@@ -120,10 +123,29 @@ def fit(listed: Sequence[Example]) -> Coefficients:
         ends.append(ends[-1] + len(rows))
     matrix = csr_matrix((np.concatenate(values), np.concatenate(columns).astype(np.int32), ends),
                         (len(listed), len(kept)), dtype=np.float32)
-    model = LogisticRegression(C=STRENGTH, max_iter=STEPS, tol=TOLERANCE)
-    model.fit(matrix, [e.label for e in listed], sample_weight=[e.weight for e in listed])
+    told, weight = np.array([e.label for e in listed]), np.array([e.weight for e in listed])
+    whole = np.array([labels.whole(label) for label in told])
+
+    def learn(rows: np.ndarray, wanted: np.ndarray) -> LogisticRegression:
+        model = LogisticRegression(C=STRENGTH, max_iter=STEPS, tol=TOLERANCE)
+        return model.fit(matrix[rows], wanted[rows], sample_weight=weight[rows])
+
+    model = learn(np.arange(len(told)), whole)
+    aspects, weights, bias = [], [], []
+    for node in sorted({whole[i] for i in np.flatnonzero(told != whole)}):
+        # Within a node, of the n-grams that it has at all.
+        rows = np.flatnonzero(whole == node)
+        within = learn(rows, told)
+        if len(within.classes_) == 2:
+            # Of two the library only says how much rather the second.
+            within.coef_ = np.vstack([-within.coef_, within.coef_]) / 2
+            within.intercept_ = np.concatenate([-within.intercept_, within.intercept_]) / 2
+        aspects += within.classes_.tolist()
+        weights += list(within.coef_.astype(np.float16))
+        bias += within.intercept_.tolist()
     return Coefficients(tuple(model.classes_.tolist()), tuple(kept), inverse,
-                        model.coef_.T.astype(np.float16), model.intercept_.astype(np.float32))
+                        model.coef_.T.astype(np.float16), model.intercept_.astype(np.float32), tuple(aspects),
+                        np.array(weights, np.float16).reshape(-1, len(kept)).T, np.array(bias, np.float32))
 
 
 def main(out: str) -> None:
@@ -134,7 +156,8 @@ def main(out: str) -> None:
     with scratch.open("wb") as file:
         np.savez_compressed(file, labels=np.array(learnt.labels), grams=np.array("\n".join(learnt.grams)),
                             inverse_frequency=learnt.inverse_frequency, weights=learnt.weights,
-                            bias=learnt.bias)
+                            bias=learnt.bias, aspects=np.array(learnt.aspects, str),
+                            aspect_weights=learnt.aspect_weights, aspect_bias=learnt.aspect_bias)
     os.replace(scratch, out)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import collections
+import dataclasses
 import datetime
 from decimal import Decimal
 from typing import Iterator, Mapping
 
 from service.content.files import Document
-from service.core import form, model, rules
+from service.core import form, labels, model, rules
 from service.core.form import Forms
 from service.core.model import Guide, Sentence
 from service.core.rules import Rules
@@ -20,6 +22,8 @@ WORDS = "words.yaml"
 PADDING = "padding.yaml"
 JUDGE = "judge.yaml"
 MISHEARD = "misheard.yaml"
+PLACES = "places.yaml"
+ALARMS = "alarms.yaml"
 RULES = "rules.yaml"
 FORMS = "forms.yaml"
 
@@ -29,8 +33,11 @@ def build(documents: Mapping[str, Document], version: str) -> Guide:
     commands = documents["commands.yaml"].data
     facts = documents["facts.yaml"].data
     lexicon = documents["lexicon.yaml"].data
-    requests = dict(entries(documents, REQUEST_FILES, "requests"))
-    nodes = {node_id: _node(node_id, raw, requests.get(node_id, ()))
+    requests: dict[str, dict[str, list[str]]] = collections.defaultdict(dict)
+    for label, lines in entries(documents, REQUEST_FILES, "requests"):
+        node_id, aspect = labels.parts(label)
+        requests[node_id].setdefault(aspect, []).extend(lines)
+    nodes = {node_id: _node(node_id, raw, requests[node_id])
              for node_id, raw in entries(documents, NODE_FILES, "nodes")}
     return Guide(
         version=version, nodes=nodes,
@@ -50,6 +57,8 @@ def build(documents: Mapping[str, Document], version: str) -> Guide:
         misheard=documents[MISHEARD].data["learnt"],
         words=documents[WORDS].data["words"],
         choices={word: tuple(ids) for word, ids in documents[CHOICES].data["choices"].items()},
+        places={said: name for name, names in documents[PLACES].data["places"].items() for said in names},
+        alarms=tuple(_alarm(raw, documents[ALARMS].data["unless"]) for raw in documents[ALARMS].data["alarms"]),
         outside=tuple(documents[OUTSIDE].data["outside"]))
 
 
@@ -71,16 +80,34 @@ def _sentences(raws: list, facts: tuple[str, ...]) -> tuple[Sentence, ...]:
     return tuple(sentence(raw, facts) for raw in raws)
 
 
-def _node(node_id: str, raw: dict, requests: tuple[str, ...]) -> model.Node:
+def _node(node_id: str, raw: dict, requests: Mapping[str, list[str]]) -> model.Node:
     facts = tuple(raw.get("facts", ()))
-    return model.Node(
+    node = model.Node(
         id=node_id, title=raw["title"], parent=raw.get("parent", model.ROOT),
         say=_sentences(raw["say"], facts), brief=_sentences(raw.get("brief", ()), facts),
         options=tuple(model.Option(str(o["key"]), o["node"]) for o in raw.get("options", ())),
         steps=tuple(model.Step(s["id"], _sentences(s["say"], tuple(s.get("facts", facts))))
                     for s in raw.get("steps", {}).get("items", ())),
         more=tuple(_sentences(part, facts) for part in raw.get("more", ())),
-        requests=tuple(requests))
+        requests=tuple(requests.get("", ())),
+        aspect_requests={aspect: tuple(lines) for aspect, lines in requests.items() if aspect},
+        number=raw.get("number", ""), announced=raw.get("announced", True),
+        solemn=raw.get("solemn", False), asked=raw.get("asked", ""))
+    return dataclasses.replace(node, aspects={name: _aspect(name, one, node, facts)
+                                              for name, one in raw.get("aspects", {}).items()})
+
+
+def _aspect(name: str, raw: dict, node: model.Node, facts: tuple[str, ...]) -> model.Aspect:
+    # A sentence that the node has anyway rests on what it rests on there.
+    own = {s.text: s for part in (*node.more, node.say) for s in part}
+    said = (own.get(s, None) if isinstance(s, str) else None for s in raw["say"])
+    return model.Aspect(name, tuple(found or sentence(s, facts) for found, s in zip(said, raw["say"])),
+                        raw.get("number", ""), raw.get("instead", False))
+
+
+def _alarm(raw: dict, unless: list[str]) -> model.Alarm:
+    node, aspect = labels.parts(raw["to"])
+    return model.Alarm(node, aspect, tuple(map(tuple, raw["words"])), (*unless, *raw.get("unless", ())))
 
 
 def _rule(raw: dict) -> model.Rule:
@@ -92,7 +119,7 @@ def _rule(raw: dict) -> model.Rule:
 def _fact(fact_id: str, raw: dict) -> model.Fact:
     return model.Fact(
         id=fact_id, claim=raw["claim"], sources=tuple(raw["sources"]),
-        checked=datetime.date.fromisoformat(raw["checked"]), confidence=raw["confidence"],
+        checked=datetime.date.fromisoformat(raw["checked"]), confidence=raw["confidence"], scope=raw["scope"],
         review=datetime.date.fromisoformat(raw["review"]) if "review" in raw else None,
         spoken=raw.get("spoken", True))
 

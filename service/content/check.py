@@ -22,14 +22,15 @@ from service.content.build import (CHOICES, FORMS, NODE_FILES, OUTSIDE, REQUEST_
                                    sentence)
 from service.content.files import Document, Path_, read_documents
 from service.content.problems import Problem
-from service.core import assessment, dialog, wording
+from service.core import assessment, dialog, labels, wording
 from service.core.grammar import bare, spell, unknown_characters
 from service.core.model import ABOUT, HELP, ROOT, Guide, Lexicon
 from service.core.templates import TemplateError, templates
 
 LONGEST_SENTENCE = 28
 """Chinese characters; a sentence has about 25 at most, one idea each."""
-HEDGES = ("没有核实", "没有查到", "没查到", "不能确定", "先打幺二", "要打幺二", "没有查清", "没核实")
+HEDGES = ("没有核实", "没有查到", "没查到", "不能确定", "先打幺二", "要打幺二", "没有查清", "没核实",
+          *(f"打{number}问" for number in ("幺二三三三", "幺二三九三", "幺二三四五")))
 """An unverified sentence says so in one of these words."""
 LONGEST_REQUEST = 60
 """Chinese characters of one thing that is said: about fifteen seconds."""
@@ -139,8 +140,8 @@ def _node_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
         if raw.get("parent", ROOT) not in ids:
             yield document.problem((*at, "parent"), f"没有节点 {raw['parent']}", "改成有的节点")
         kinds = [k for k in ("options", "steps", "more") if k in raw]
-        if len(kinds) > 1:
-            yield document.problem(at, f"同时有 {' 和 '.join(kinds)}，数字键会打架", "只留一种")
+        if len(kinds) > 1 and (kinds != ["options", "more"] or any(o["key"] == 1 for o in raw["options"])):
+            yield document.problem(at, f"同时有 {' 和 '.join(kinds)}，数字键会打架", "只留一种；more 旁边的 options 从按键二写起")
         yield from _option_rules(document, at, raw, ids)
         steps = raw.get("steps")
         if steps and steps["count"] != len(steps["items"]):
@@ -163,8 +164,8 @@ def _option_rules(document: Document, at: Path_, raw: dict, ids: set[str]) -> It
 
 def _reach_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
     linked = {o["node"] for _, _, raw in _nodes(documents) for o in raw.get("options", ())}
-    for document, node_id, _ in _nodes(documents):
-        if node_id not in linked | {ROOT, HELP}:
+    for document, node_id, raw in _nodes(documents):
+        if node_id not in linked | {ROOT, HELP} and not raw.get("voice_only"):
             yield document.problem(("nodes", node_id), "没有菜单通到这里", "放进一个菜单的 options")
 
 
@@ -183,6 +184,9 @@ def _sentences(documents: Mapping[str, Document]) -> Iterator[tuple[Document, Pa
         for i, part in enumerate(raw.get("more", ())):
             for j, said in enumerate(part):
                 yield document, (*at, "more", i, j), said, facts
+        for name, aspect in raw.get("aspects", {}).items():
+            for i, said in enumerate(aspect["say"]):
+                yield document, (*at, "aspects", name, "say", i), said, facts
 
 
 def _fact_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
@@ -295,13 +299,18 @@ def phrases(documents: Mapping[str, Document]) -> Iterator[tuple[Document, Path_
 
 def _request_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
     ids = _node_ids(documents)
+    known = ids | {labels.of(node_id, name) for _, node_id, raw in _nodes(documents) for name in raw.get("aspects", ())}
     asked = set()
     for document, path, phrase, owner in phrases(documents):
         if path[0] == "requests":
             asked.add(owner)
-            if owner not in ids:
-                yield document.problem(path[:2], f"没有节点 {owner}", "改成有的节点")
+            if owner not in known:
+                yield document.problem(path[:2], f"没有节点 {owner}", "改成有的节点，或者节点里有的一样")
     yield from _template_rules(documents)
+    for document, node_id, raw in _nodes(documents):
+        for name in raw.get("aspects", ()):
+            if labels.of(node_id, name) not in asked:
+                yield document.problem(("nodes", node_id, "aspects", name), "没有人说话能问到这里", "在 requests/ 里写几种问法")
     for document, node_id, _ in _nodes(documents):
         if node_id not in asked:
             yield document.problem(("nodes", node_id), "没有人说话能问到这里", "在 requests/ 里写几种问法")

@@ -15,13 +15,14 @@ from typing import Iterable
 
 from service.core import assessment, dialog, wording
 from service.core.dialog import Match, Session, Start
-from service.core.model import ROOT, Guide, Node
+from service.core.model import Guide, Node
 from service.core.wording import clauses
 
 ASKED_AT_MOST = dialog.OFFER_AT_MOST
 FREE = {"code", "name", "names", "sender"}
 """Placeholders that anything may be filled into: such a sentence cannot be recorded."""
-JOINED = {*assessment.PROMPTS, "form_got", "form_fixed"}
+JOINED = {*assessment.PROMPTS, "form_got", "form_fixed", "going", "corrected", "then_offer", "back_to", "confirm",
+          "notice_node", "where_place", "ask_two", "ask_three", "ask_key"}
 """Prompts whose placeholders are filled with recorded parts."""
 WRONG_AT_MOST = 5
 """Answers that can be named as wrong."""
@@ -30,7 +31,8 @@ WRONG_AT_MOST = 5
 def sentences(guide: Guide) -> tuple[str, ...]:
     """Every sentence, and every clause of a question in doubt, the most heard first."""
     heard = _heard(guide)
-    every = dict.fromkeys((*_content(guide), *_system(guide), *_forms(guide), *wording.number_parts()))
+    every = dict.fromkeys((*_content(guide), *_system(guide), *_forms(guide), *guide.places.values(),
+                           *wording.number_parts()))
     return tuple(sorted(every, key=lambda text: -heard[text]))
 
 
@@ -42,6 +44,7 @@ def _heard(guide: Guide) -> collections.Counter:
         session, reply = dialog.advance(guide, Session(), Start(), today)
         heard.update(reply.sentences)
         turns = [Match(node=node.id), *[Match(command="next")] * max(len(node.steps), len(node.more))]
+        turns += [Match(node=node.id, aspect=aspect) for aspect in node.aspects]
         for outcome in turns:
             session, reply = dialog.advance(guide, session, outcome, today)
             heard.update(reply.sentences)
@@ -50,7 +53,9 @@ def _heard(guide: Guide) -> collections.Counter:
 
 def _content(guide: Guide) -> Iterable[str]:
     for node in guide.nodes.values():
-        parts = (node.say, node.brief, *(s.sentences for s in node.steps), *node.more)
+        parts = (node.say, node.brief, *(s.sentences for s in node.steps), *node.more,
+                 *(aspect.say for aspect in node.aspects.values()))
+        yield node.spoken_title
         yield from (sentence.text for part in parts for sentence in part)
 
 
@@ -75,29 +80,29 @@ def _fixed(texts: Iterable[str]) -> Iterable[str]:
 
 def _system(guide: Guide) -> Iterable[str]:
     for prompt, names in dialog.PROMPTS.items():
-        if prompt in JOINED and names:
-            yield from _fixed(guide.prompts[prompt])
-            continue
         if names & FREE:
             yield from (text for text in guide.prompts[prompt] if not wording.placeholders(text))
-            continue
-        for values in _values(guide, prompt) if names else [{}]:
-            texts = [text.format(**values) for text in guide.prompts[prompt]]
-            in_doubt = prompt in ("ask_two", "ask_three")
-            yield from (c for t in texts for c in clauses(t)) if in_doubt else texts
+        elif prompt in JOINED and names:
+            yield from _fixed(_with_keys(guide.prompts[prompt]))
+        else:
+            for values in _values(guide, prompt) if names else [{}]:
+                yield from (text.format(**values) for text in guide.prompts[prompt])
+
+
+def _with_keys(texts: Iterable[str]) -> Iterable[str]:
+    """The texts with each key that a question in doubt may name."""
+    for text in texts:
+        keys = "123"[:ASKED_AT_MOST] if "key" in wording.placeholders(text) else [""]
+        yield from (text.replace("{key}", wording.key_name(key) if key else "") for key in keys)
 
 
 def _values(guide: Guide, prompt: str) -> Iterable[dict[str, str]]:
     """Everything that is filled into a prompt's placeholders."""
     nodes = list(guide.nodes.values())
-    titles = [node.title for node in nodes]
+    titles = {node.id: node.title for node in nodes}
     match prompt:
-        case "option_line" | "ask_key":
-            return [{"option": t, "key": wording.key_name(k)} for t, k in sorted(_keyed(nodes))]
-        case "ask_two":
-            return [{"first": t, "second": t} for t in titles]
-        case "ask_three":
-            return [{"first": t, "second": t, "third": t} for t in titles]
+        case "option_line":
+            return [{"option": titles[o.node], "key": wording.key_name(o.key)} for node in nodes for o in node.options]
         case "ask_none":
             return [{"key": wording.key_name(str(n + 1))} for n in range(2, ASKED_AT_MOST + 1)]
         case "steps_count" | "steps_done":
@@ -110,15 +115,7 @@ def _values(guide: Guide, prompt: str) -> Iterable[dict[str, str]]:
         case "about_due":
             return [{"count": wording.count(n)} for n in _due(guide)]
         case _:
-            return [{"option": t} for t in titles]
-
-
-def _keyed(nodes: list[Node]) -> set[tuple[str, str]]:
-    """(title, key) of every menu and of every question in doubt."""
-    titles = {node.id: node.title for node in nodes}
-    menus = {(titles[o.node], o.key) for node in nodes for o in node.options}
-    asked = itertools.product((n.title for n in nodes if n.id != ROOT), "123"[:ASKED_AT_MOST])
-    return menus | set(asked)
+            raise ValueError(f"nothing is known to fill into {prompt}")
 
 
 def _due(guide: Guide) -> list[int]:

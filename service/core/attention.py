@@ -11,7 +11,9 @@ STALLED = 3
 """So many turns in a row at one step without moving on are being stuck."""
 MISSED = 2
 """So many requests in a row that were not understood need somebody."""
-KINDS = ("help", "gave_up", "stuck", "not_understood")
+URGENT = {"x_emergency": "emergency", "x_despair": "despair", "m5_scammed": "scammed"}
+"""Node that tells what to do when help is at stake, to its kind of incident."""
+KINDS = (*URGENT.values(), "help", "gave_up", "stuck", "not_understood")
 """The most urgent first."""
 
 
@@ -49,6 +51,10 @@ def incident(guide: Guide, before: Session, outcome: Outcome, after: Session) ->
     node = guide.nodes.get(place.node)
     steps = bool(node and node.steps)
     step = place.part + 1 if steps else None
+    urgent = URGENT.get(session.node)
+    # Whoever says it again needs it no less.
+    if urgent and (place.node != session.node or isinstance(outcome, Match) and outcome.node == session.node):
+        return Incident(urgent, place.node, step)
     if asks_for_help(guide, outcome):
         return Incident("help", place.node, step)
     unfinished = steps and not place.done

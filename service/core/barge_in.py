@@ -1,6 +1,6 @@
 """Barge-in: which words may interrupt the guide while it speaks.
 
-Keys always may. By voice only short commands do: free interruption by any sound does not work
+Keys always may. By voice only short commands do, and cries for help: free interruption by any sound does not work
 beside a loudspeaker. What the guide is just saying itself is never one.
 """
 
@@ -19,10 +19,11 @@ LONGEST = 8
 
 def interrupts(outcome: Outcome, heard: str, speaking: str) -> bool:
     """True if ``heard``, understood as ``outcome``, interrupts the guide saying ``speaking``."""
-    if not isinstance(outcome, Match) or not (outcome.command in INTERRUPTING or outcome.key):
+    if not isinstance(outcome, Match) or not (outcome.urgent or outcome.command in INTERRUPTING or outcome.key):
         return False
     sounds = syllables(bare(heard))
-    return 0 < len(sounds) <= LONGEST and not _within(sounds, syllables(bare(speaking)))
+    # A cry for help may be a long story.
+    return 0 < len(sounds) and (outcome.urgent or len(sounds) <= LONGEST) and not _within(sounds, syllables(bare(speaking)))
 
 
 def _within(part: tuple[str, ...], whole: tuple[str, ...]) -> bool:

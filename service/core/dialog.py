@@ -16,7 +16,7 @@ from typing import Iterable, Mapping
 from service.core import assessment, wording
 from service.core.filling import FormTurn
 from service.core.form import Filling
-from service.core.model import ABOUT, HELP, OPTION_KEYS, ROOT, Guide, Node, Sentence
+from service.core.model import ABOUT, ELSEWHERE, HELP, OPTION_KEYS, ROOT, WHERE, Guide, Node, Sentence
 
 PACE_CPM = (140, 160, 180, 205, 230, 260)
 """Speaking rates that can be chosen, Chinese characters a minute."""
@@ -29,6 +29,8 @@ HINT_AFTER_S = 10.0
 """Silence before a hint, seconds (WCAG 2.2.1 asks for no less)."""
 HINT_SLOWER = 0.85
 """A hint after silence is spoken this much slower than the listener's own pace."""
+SOLEMN_SLOWER = 0.9
+"""What is told to the bereaved is spoken this much slower than their own pace."""
 REPEAT_SLOWER = (0.85, 0.72)
 """So is what is said again: the first time, and when it is asked for again in a row."""
 WAIT_S = (6.0, 8.0, 10.0, 15.0, 20.0, 30.0)
@@ -42,7 +44,7 @@ OFFER_AT_MOST = 3
 
 PROMPTS: dict[str, frozenset[str]] = {
     name: frozenset(args.split()) for name, args in {
-        "option_line": "option key", "menu_prompt": "", "going": "option", "corrected": "option",
+        "option_line": "option key", "menu_prompt": "", "root_again": "", "going": "option", "corrected": "option",
         "then_noted": "", "then_offer": "option",
         "back_to": "option", "steps_count": "count", "step_ordinal": "ordinal", "step_wait": "",
         "step_wait_short": "", "step_last": "", "steps_done": "count", "step_first": "",
@@ -54,7 +56,8 @@ PROMPTS: dict[str, frozenset[str]] = {
         "nomatch_second": "", "nomatch_third": "", "nomatch_form": "", "nomatch_quiet": "",
         "ask_two": "first second", "ask_three": "first second third", "ask_key": "option key",
         "ask_none": "key", "confirm": "option", "confirm_keys": "", "confirm_no": "",
-        "yes_nothing": "", "no_nothing": "", "stop": "", "stale": "", "about_checked": "date",
+        "yes_nothing": "", "no_nothing": "", "stop": "", "stop_solemn": "", "stale": "", "where_place": "place",
+        "elsewhere_help": "", "about_checked": "date",
         "about_due": "count", "about_due_none": "", "reconnected": "", "talk_ended": "",
         "error_internal": "", "error_busy": "", "error_audio": "", "error_model": "", "error_voice": "",
         "no_sound_device": "", "bridge": "", "voice_changed": "", "voice_only": "",
@@ -100,6 +103,8 @@ class Session:
     node: str = ROOT
     part: int = 0
     """Index of the current step, or the number of further parts already told."""
+    aspect: str = ""
+    """What of the node was asked for; empty: the node as such."""
     done: bool = False
     """True if the end of the step list was reached and said."""
     asked: tuple[str, ...] = ()
@@ -116,6 +121,10 @@ class Session:
     """Silences in a row."""
     no_match: int = 0
     """Utterances in a row that were not understood."""
+    doubts: int = 0
+    """Questions in doubt in a row that led nowhere."""
+    elsewhere: int = 0
+    """How often in this talk something was asked for that the guide does not have."""
     pace_cpm: int = USUAL_CPM
     """Characters a minute."""
     loudness_db: int = 0
@@ -197,6 +206,12 @@ class Match:
     """A request was understood: exactly one of node, command and key is set."""
 
     node: str | None = None
+    aspect: str = ""
+    """What of the node is asked for; empty: the node as such."""
+    urgent: bool = False
+    """True if help is at stake: it comes before whatever is being said or asked."""
+    place: str = ""
+    """District or county that was named with it."""
     command: str | None = None
     key: str | None = None
     then: str | None = None
@@ -300,7 +315,7 @@ class Reply:
     hint_after_s: float | None
     """Seconds of silence after which a NoInput is due; None: wait without end."""
     state: str
-    """menu, steps, leaf, ask, form, notice, paused or waiting."""
+    """menu, steps, leaf, urgent, ask, form, notice, paused or waiting."""
     voice: str = ""
     """Id of the voice to speak it; empty: the usual one."""
     own_pace_cpm: int = USUAL_CPM
@@ -312,9 +327,11 @@ class Reply:
     """Digits keyed so far; None: keys are no digits now."""
     private: bool = False
     """True if something in it is about the listener: it is not stored."""
+    telephone: str = ""
+    """Number to be called at once, to be shown as large as fits."""
 
 
-PLACE = ("node", "part", "done", "asked", "held", "visited", "then", "origin", "notice", "stalled", "form")
+PLACE = ("node", "part", "aspect", "done", "asked", "held", "visited", "then", "origin", "notice", "stalled", "form")
 """What of a session names something of the guide; the rest is how the listener is and likes it."""
 
 
@@ -345,8 +362,8 @@ def advance(guide: Guide, session: Session, outcome: Outcome, today: datetime.da
             turn.update(held=()).say("reconnected").again()
         case Key(key):
             turn.key(key)
-        case Match(node=str() as node, corrected=corrected, then=then, values=values):
-            turn.learn(values).go(node, corrected, then, fresh=bool(values))
+        case Match(node=str() as node, values=values):
+            turn.learn(values).go(outcome, fresh=bool(values))
         case Match(command=str() as command):
             turn.command(command)
         case Match(key=str() as key):
@@ -375,7 +392,8 @@ def _repaired(guide: Guide, session: Session) -> Session:
     if session.node not in guide.nodes:
         return replace(session, **{name: getattr(Session(), name) for name in PLACE})
     origin = session.origin if session.origin and session.origin[0] in guide.nodes else None
-    return replace(session, part=_part(guide, session.node, session.part),
+    aspect = session.aspect if session.aspect in guide.nodes[session.node].aspects else ""
+    return replace(session, part=_part(guide, session.node, session.part, aspect), aspect=aspect,
                    origin=origin and (origin[0], _part(guide, *origin)),
                    asked=tuple(n for n in session.asked if n in guide.nodes),
                    then=session.then if session.then in guide.nodes else "", notice=_notice(guide, session.notice))
@@ -385,10 +403,10 @@ def _notice(guide: Guide, notice: Notice | None) -> Notice | None:
     return notice if notice and (notice.text or notice.node in guide.nodes) else None
 
 
-def _part(guide: Guide, node_id: str, part: int) -> int:
+def _part(guide: Guide, node_id: str, part: int, aspect: str = "") -> int:
     """The nearest part that the node has."""
     node = guide.nodes[node_id]
-    last = len(node.steps) - 1 if node.steps else len(node.more)
+    last = len(node.steps) - 1 if node.steps else len(node.parts(aspect)) - 1
     return max(0, min(part, last))
 
 
@@ -409,6 +427,16 @@ class _Turn(FormTurn):
     def node(self) -> Node:
         return self.guide.nodes[self.session.node]
 
+    @property
+    def _parts(self) -> tuple[tuple[Sentence, ...], ...]:
+        """What is told here, part by part."""
+        return self.node.parts(self.session.aspect)
+
+    @property
+    def _has_more(self) -> bool:
+        """True if there is a further part."""
+        return not self.node.steps and self.session.part + 1 < len(self._parts)
+
     def update(self, **changes) -> _Turn:
         self.session = replace(self.session, **changes)
         return self
@@ -422,39 +450,74 @@ class _Turn(FormTurn):
         return self
 
     def tell(self, sentences: Iterable[Sentence]) -> _Turn:
-        """Content, with a warning in front of the first sentence whose facts may be out of date."""
-        for sentence in sentences:
-            due = any(self.guide.facts[f].is_due(self.today) for f in sentence.facts)
-            if due and not self._warned:
-                self.say("stale")
-                self._warned = True
-            self._spoken.append(sentence.text)
+        """Content, with a warning behind it if facts of it may be out of date. None where it says itself whom to
+        ask: nobody wants to hear that twice in one breath."""
+        told = tuple(sentences)
+        self._spoken += [sentence.text for sentence in told]
+        due = any(self.guide.facts[f].is_due(self.today) for sentence in told for f in sentence.facts)
+        if due and not self._warned and not any(sentence.unverified for sentence in told):
+            self.say("stale")
+            self._warned = True
         return self
 
     def title(self, node_id: str) -> str:
         return self.guide.nodes[node_id].title
 
+    def called(self, node_id: str) -> str:
+        """A node's title as it is said, recorded once for all sentences that it stands in."""
+        return wording.joint(self.guide.nodes[node_id].spoken_title)
+
     # --- places ------------------------------------------------------------------------------
 
-    def enter(self, node_id: str, fresh: bool = False) -> _Turn:
-        """Go to a node and say what is said on arrival. ``fresh``: something for its form was said with it."""
-        origin = (self.session.node, self.session.part) if node_id == HELP != self.session.node else None
-        origin = self.session.origin if node_id == self.session.node == HELP else origin
-        self.update(node=node_id, part=0, done=False, asked=(), origin=origin, notice=None)
+    def enter(self, node_id: str, fresh: bool = False, aspect: str = "", place: str = "") -> _Turn:
+        """Go to a node and say what is said on arrival.
+
+        ``fresh``: something for its form was said with it. ``aspect``: what of it was asked for. ``place``: the
+        district that was named with it.
+        """
+        self.update(origin=self._origin(node_id), node=node_id, part=0, done=False, asked=(), notice=None, doubts=0,
+                    aspect=aspect if aspect in self.guide.nodes[node_id].aspects else "")
         node, detail = self.node, self.session.detail
+        if node.is_urgent:
+            return self.tell(self._parts[0])
+        if node_id == ELSEWHERE:
+            return self._elsewhere()
         first_time = node_id not in self.session.visited
         if first_time and (node.options or node_id in self.guide.forms.forms):
             self.update(visited=(*self.session.visited, node_id))
         if node_id in self.guide.forms.forms:
             return self.enter_form(first_time, fresh)
-        self.tell(node.say if first_time and detail != "short" or not node.brief else node.brief)
+        if place and node_id == WHERE and not self.session.aspect:
+            self.say("where_place", place=wording.joint(place)).tell(node.say[1:])
+        elif self.session.aspect or first_time and detail != "short" or not node.brief:
+            self.tell(self._parts[0])
+        else:
+            self.tell(node.brief)
+        if node_id == ROOT and not first_time:
+            # Whoever has heard the menu is not held up by it; it is on the screen.
+            return self.say("root_again")
         if node_id == ABOUT:
             self._age_of_guide()
         if node.steps:
             self.say("steps_count", count=wording.count(len(node.steps)))
-        if detail == "full" and node.more:
+        if detail == "full" and self._has_more:
             self.update(part=1)
         return self._place(full=detail != "short")
+
+    def _origin(self, node_id: str) -> tuple[str, int] | None:
+        """Where * leads back to from a place that was called from anywhere."""
+        leads_back = (HELP, *(n.id for n in self.guide.nodes.values() if n.is_urgent))
+        if node_id not in leads_back:
+            return None
+        return self.session.origin if self.session.node in leads_back else (self.session.node, self.session.part)
+
+    def _elsewhere(self) -> _Turn:
+        """Say that the guide does not have it and whom to ask; shorter the second time, then offer help."""
+        count = self.session.elsewhere + 1
+        self.update(elsewhere=count)
+        if count > 2:
+            return self.say("elsewhere_help")
+        return self.tell(self._parts[0] if count == 1 or self.session.aspect else self.node.brief)
 
     def again(self) -> _Turn:
         """Say once more where the listener is."""
@@ -468,7 +531,8 @@ class _Turn(FormTurn):
         if node.id in self.guide.forms.forms and not self.told_form:
             return self.enter_form(first_time=False, fresh=False)
         if not node.steps and self.session.part == 0:
-            self.tell(node.brief or node.say)
+            in_full = self.session.aspect or node.is_urgent or node.id == ELSEWHERE or not node.brief
+            self.tell(self._parts[0] if in_full else node.brief)
             if node.id == ABOUT:
                 self._age_of_guide()
         return self._place(full=False)
@@ -479,10 +543,10 @@ class _Turn(FormTurn):
         if node.steps:
             return self._step(full)
         if part:
-            self.tell(node.more[part - 1])
-        if node.options:
+            self.tell(self._parts[part])
+        if node.options and not node.more:
             self._options(node)
-            return self.say("menu_prompt") if full else self
+            return self.say("menu_prompt") if full and node.id != ROOT else self
         return self._what_now()
 
     def _options(self, node: Node, at_most: int = 5) -> _Turn:
@@ -502,18 +566,21 @@ class _Turn(FormTurn):
             return self._question()
         if self.form:
             return self._form_again()
-        if node.options:
-            return self._options(node)
+        if node.is_urgent:
+            # Whoever needs help hears the help, and no keys.
+            return self
         if node.steps:
             return self.say("step_wait")
         if self.session.then:
             return self._offer_then()
-        if part < len(node.more):
-            return self.say("more_offer")
-        return self.say("more_done" if part else "leaf_next")
+        if self._has_more:
+            self.say("more_offer")
+        if node.options:
+            return self._options(node)
+        return self if self._has_more else self.say("more_done" if part else "leaf_next")
 
     def _offer_then(self) -> _Turn:
-        return self.say("then_offer", option=self.title(self.session.then))
+        return self.say("then_offer", option=self.called(self.session.then))
 
     @property
     def _at_end(self) -> bool:
@@ -521,7 +588,7 @@ class _Turn(FormTurn):
         node, session = self.node, self.session
         # What was asked for goes before further parts of this, which nobody has asked for.
         told = (session.done or not node.steps) and not self.form
-        return bool(session.then) and told and not node.options and not session.asked
+        return bool(session.then) and told and (not node.options or bool(node.more)) and not session.asked
 
     def _step(self, full: bool) -> _Turn:
         node, part = self.node, self.session.part
@@ -548,31 +615,33 @@ class _Turn(FormTurn):
 
     # --- requests ----------------------------------------------------------------------------
 
-    def go(self, node_id: str, corrected: bool = False, then: str | None = None, fresh: bool = False) -> _Turn:
-        """Jump to a node on request, saying what was understood so that it can be corrected.
-
-        ``then`` is offered when that node is told; ``fresh``: see ``enter``.
-        """
-        if node_id not in self.guide.nodes:
+    def go(self, match: Match, fresh: bool = False) -> _Turn:
+        """Jump to a node on request, saying what was understood so that it can be corrected. ``fresh``: see ``enter``."""
+        node = self.guide.nodes.get(match.node)
+        if node is None:
             return self.no_match()
         self.heard()
-        if node_id == HELP and self.session.cared:
+        if node.id == HELP and self.session.cared:
             self.say("help_noted")
-        elif node_id != ROOT:
-            self.say("corrected" if corrected else "going", option=self.title(node_id))
-        self.update(then=then if then in self.guide.nodes else "")
+        elif node.id != ROOT and node.announced and not node.is_urgent:
+            self.say("corrected" if match.corrected else "going", option=self.called(node.id))
+        self.update(then=match.then if match.then in self.guide.nodes and not node.is_urgent else "")
         if self.session.then:
             self.say("then_noted")
-        return self.enter(node_id, fresh)
+        return self.enter(node.id, fresh, match.aspect, match.place)
 
     def ask(self, candidates: Iterable[str]) -> _Turn:
         known = tuple(dict.fromkeys(c for c in candidates if c in self.guide.nodes))[:OFFER_AT_MOST]
-        if not known:
+        if not known or self.node.is_urgent and not self.session.no_match:
             return self.no_match()
-        return self.heard().update(asked=known, notice=None)._question()
+        doubts = self.session.doubts + 1
+        if doubts > 1 and ELSEWHERE in self.guide.nodes:
+            # The same choices for ever help nobody.
+            return self.heard().enter(ELSEWHERE)
+        return self.heard().update(asked=known, notice=None, doubts=doubts)._question()
 
     def _question(self) -> _Turn:
-        titles = [self.title(n) for n in self.session.asked]
+        titles = [self.called(n) for n in self.session.asked]
         match titles:
             case [only]:
                 return self.say("confirm", option=only).say("confirm_keys")
@@ -596,17 +665,29 @@ class _Turn(FormTurn):
             return self._answer(key)
         if key == "1" and self._at_end:
             return self._do_next()
+        if self.node.is_urgent:
+            return self._urgent_more()
         if self.node.id in self.guide.forms.forms and not self.told_form:
             # What was asked here is forgotten, as after a restart: it is asked again.
             return self.heard().enter_form(first_time=False, fresh=False)
-        if self.node.steps or self.node.more:
+        option = self.node.option(key)
+        if option and self.node.more:
+            return self.heard().enter(option.node)
+        if self.node.steps or len(self._parts) > 1:
             inner = next((c.name for c in self.guide.commands.values() if c.step_key == key), None)
             if inner:
                 return self.command(inner)
-        option = self.node.option(key)
         if option:
             return self.heard().enter(option.node)
         return self.heard().say("key_unknown")._what_now()
+
+    def _urgent_more(self) -> _Turn:
+        """What else there is to be told to whoever needs help; then the help again."""
+        self.heard()
+        if self._has_more:
+            part = self.session.part + 1
+            return self.update(part=part).tell(self._parts[part])
+        return self.tell(self.node.brief or self.node.say)
 
     def _universal(self, key: str) -> str | None:
         """The command that a key means everywhere, if any."""
@@ -636,7 +717,7 @@ class _Turn(FormTurn):
         notice = self.session.notice
         self.say("notice_from", sender=notice.sender)
         if notice.node:
-            self.say("notice_node", option=self.title(notice.node))
+            self.say("notice_node", option=self.called(notice.node))
         else:
             self._spoken += wording.sentences(notice.text)
         return self.say("notice_keys")
@@ -673,7 +754,7 @@ class _Turn(FormTurn):
     def _is_content(self, texts: tuple[str, ...]) -> bool:
         """True if the place where the listener is says any of these, and not only the program."""
         node = self.node
-        parts = (node.say, node.brief, *(s.sentences for s in node.steps), *node.more)
+        parts = (node.brief, *(s.sentences for s in node.steps), *self._parts)
         told = {sentence.text for part in parts for sentence in part}
         told.update(self._result() if self.told_form else ())
         return not told.union(self._option_lines(node)).isdisjoint(texts)
@@ -690,7 +771,7 @@ class _Turn(FormTurn):
             return self
         if self.session.paused or self.session.waiting:
             return self.heard().say("resumed").again()
-        moves = self.node.steps or self.node.more or self._at_end
+        moves = self.node.steps or len(self._parts) > 1 or self._at_end
         return self._do_next() if moves and not self.form else self.heard().again()
 
     def _do_next(self) -> _Turn:
@@ -700,15 +781,17 @@ class _Turn(FormTurn):
         if len(self.session.asked) == 1 or self.form and not self.session.asked:
             return self._do_yes()
         self.heard()
+        if node.is_urgent:
+            return self._urgent_more()
         if self._at_end:
-            return self.go(self.session.then)
-        if self.session.asked or node.options:
+            return self.go(Match(node=self.session.then))
+        if self.session.asked or node.options and not node.more:
             return self.say("no_next")._what_now()
         if node.steps and part + 1 < len(node.steps):
             return self.update(part=part + 1, done=False)._place(full=False)
         if node.steps:
             return self.update(done=True)._place(full=False)
-        if part < len(node.more):
+        if self._has_more:
             return self.update(part=part + 1)._place(full=False)
         return self._what_now()
 
@@ -726,7 +809,7 @@ class _Turn(FormTurn):
     def _do_first(self) -> _Turn:
         if self.form or self.told_form:
             return self.heard().forget_form().enter(self.session.node)
-        if not (self.node.steps or self.node.more):
+        if not (self.node.steps or len(self._parts) > 1):
             return self._do_top()
         return self.heard().enter(self.session.node)
 
@@ -739,10 +822,10 @@ class _Turn(FormTurn):
         if self.session.node == ROOT:
             return self.say("up_at_root").again()
         parent, part = self.session.origin or (self.node.parent, 0)
-        self.say("back_to", option=self.title(parent))
+        self.say("back_to", option=self.called(parent))
         goes_on = self.session.form and self.session.form.node == parent
         if part or goes_on:
-            return self.update(node=parent, part=part, done=False, origin=None).again()
+            return self.update(node=parent, part=part, aspect="", done=False, origin=None).again()
         return self.enter(parent)
 
     def _do_top(self) -> _Turn:
@@ -764,10 +847,11 @@ class _Turn(FormTurn):
         return texts[len(resumed):] if texts[:len(resumed)] == resumed else texts
 
     def _do_stop(self) -> _Turn:
+        prompt = "stop_solemn" if self.node.solemn or self.node.is_urgent else "stop"
         # What was said about oneself goes with the one who said it.
-        self.heard().update(node=ROOT, part=0, done=False, asked=(), origin=None, notice=None, form=None, answers={},
+        self.heard().update(node=ROOT, aspect="", part=0, done=False, asked=(), origin=None, notice=None, form=None, answers={},
                             waiting=True)
-        return self.say("stop")
+        return self.say(prompt)
 
     def _do_yes(self) -> _Turn:
         if self.session.notice:
@@ -778,7 +862,7 @@ class _Turn(FormTurn):
             return self.heard().again()
         if self.form:
             return self._form_yes()
-        if self.node.steps or self.session.part < len(self.node.more) or self._at_end:
+        if self.node.steps or self._has_more or self._at_end or self.node.is_urgent:
             return self._do_next()
         return self.heard().say("yes_nothing")._what_now()
 
@@ -787,6 +871,8 @@ class _Turn(FormTurn):
             return self._answer_notice("2")
         if (self.form or self.told_form) and not self.session.asked:
             return self._form_no()
+        if self.node.is_urgent and not self.session.asked:
+            return self._do_up()
         prompt = "confirm_no" if self.session.asked else "no_nothing"
         # One misunderstanding has happened: the next one is met with choices at once.
         return self.heard().update(asked=(), no_match=1).say(prompt)
@@ -837,7 +923,7 @@ class _Turn(FormTurn):
 
     def no_input(self) -> _Turn:
         """A hint, then fewer words and choices, then wait and say how to be called."""
-        if self.session.paused or self.session.waiting:
+        if self.session.paused or self.session.waiting or self.node.is_urgent:
             return self
         count = self.session.no_input + 1
         self.update(no_input=count)
@@ -865,6 +951,8 @@ class _Turn(FormTurn):
             # What stays unanswered breaks no silence either, or the hints would never end.
             return self._quietly()
         self.update(no_input=0)
+        if self.node.is_urgent:
+            return self.tell(self.node.brief or self.node.say)
         if self.form and not self.session.asked and not self.session.notice:
             return self.say("nomatch_form")._form_hint(count)
         if count == 1:
@@ -885,7 +973,7 @@ class _Turn(FormTurn):
             return turn._question()
         if node.steps:
             return turn.say("step_wait")
-        if node.options:
+        if node.options and not node.more:
             return turn._options(node, at_most)
         offered = tuple(o.node for o in self.guide.nodes[ROOT].options[:at_most])
         return turn.update(asked=offered)._question()
@@ -897,11 +985,13 @@ class _Turn(FormTurn):
             return "notice"
         if self.session.asked:
             return "ask"
+        if self.node.is_urgent:
+            return "urgent"
         if self.form:
             return "form"
         if self.node.steps:
             return "steps"
-        return "menu" if self.node.options else "leaf"
+        return "menu" if self.node.options and not self.node.more else "leaf"
 
     def _choices(self) -> tuple[Choice, ...]:
         label, node = self.guide.labels, self.node
@@ -920,23 +1010,25 @@ class _Turn(FormTurn):
         if node.steps:
             return (Choice("1", label["choice_next"]), Choice("2", label["choice_back"]),
                     Choice("3", label["choice_first"]))
-        if self.session.part < len(node.more):
-            return (Choice("1", label["choice_more"]),)
-        return tuple(Choice(o.key, self.title(o.node)) for o in node.options)
+        if node.is_urgent:
+            return ()
+        further = (Choice("1", label["choice_more"]),) if self._has_more else ()
+        return *further, *(Choice(o.key, self.title(o.node)) for o in node.options)
 
     def reply(self) -> Reply:
         session, steps = self.session, self.node.steps
-        still = session.paused or session.waiting
+        still = session.paused or session.waiting or self.node.is_urgent and not session.asked
+        slower = self._pace * (SOLEMN_SLOWER if self.node.solemn else 1.0)
         state = "paused" if session.paused else "waiting" if session.waiting else self._state()
         return Reply(
             sentences=tuple(self._spoken), shown=tuple(self._shown), choices=self._choices(),
             node=session.node, title=self.node.title,
             step=(session.part + 1, len(steps)) if steps else None,
-            pace_cpm=max(SLOWEST_CPM, round(session.pace_cpm * self._pace)),
+            pace_cpm=max(SLOWEST_CPM, round(session.pace_cpm * slower)),
             loudness_db=session.loudness_db, hint_after_s=None if still else session.wait_s, state=state,
             voice=session.voice, own_pace_cpm=session.pace_cpm, resumes=self._resumes,
             entry=self.form.entry if self._takes_digits() and state == "form" else None,
-            private=self.form is not None or self.told_form)
+            private=self.form is not None or self.told_form, telephone=self.node.telephone(session.aspect))
 
 
 COMMANDS = tuple(name.removeprefix("_do_") for name in vars(_Turn) if name.startswith("_do_"))

@@ -308,7 +308,7 @@ class FormTurn:
 
     def _leave_form(self):
         parent = self.node.parent
-        return self.say("back_to", option=self.title(parent)).enter(parent)
+        return self.say("back_to", option=self.called(parent)).enter(parent)
 
     # --- silence and misunderstanding ----------------------------------------------------------------
 

@@ -15,7 +15,15 @@ from service.core.rules import Rules
 ROOT = "root"
 HELP = "help"
 ABOUT = "m5_about"
+WHERE = "n_where"
+"""Where the counters are."""
+ELSEWHERE = "x_elsewhere"
+"""What is of an office, a bank or a hospital, and not in the guide."""
 OPTION_KEYS = ("1", "2", "3", "4", "5")
+SCOPES = NATION, PROVINCE, CITY = ("nation", "province", "city")
+"""Where a fact holds: in all of China, in Hunan, in Hengyang or a part of it."""
+SCOPES = NATION, PROVINCE, CITY = ("nation", "province", "city")
+"""Where a fact holds: in all of China, in Hunan, in Hengyang or a part of it."""
 KEYS = ("1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#")
 """The twelve keys of a number pad, in the order of a telephone."""
 
@@ -44,6 +52,8 @@ class Fact:
     """Day on which a person or editor last compared the claim with its sources."""
     confidence: str
     """H, M, L, or N: no source found, never spoken as a fact."""
+    scope: str = NATION
+    """Where it holds: one of SCOPES."""
     review: datetime.date | None = None
     """Day after which the claim may be out of date; None for what does not change yearly."""
     spoken: bool = True
@@ -82,6 +92,18 @@ class Option:
 
 
 @dataclass(frozen=True)
+class Aspect:
+    """What of a node a request may name, and what is told first then."""
+
+    id: str
+    say: tuple[Sentence, ...]
+    number: str = ""
+    """Telephone number that is shown instead of the node's."""
+    instead: bool = False
+    """True if it is told in place of the node's ``say`` and not before it."""
+
+
+@dataclass(frozen=True)
 class Node:
     """One place of the guide."""
 
@@ -99,6 +121,43 @@ class Node:
     """Further parts of an explanation, each told on request."""
     requests: tuple[str, ...] = ()
     """Ways in which people ask for it, templates as they are written."""
+    aspects: Mapping[str, Aspect] = field(default_factory=dict)
+    """What of it may be asked for by itself, by id."""
+    aspect_requests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Ways in which people ask for an aspect, by its id."""
+    number: str = ""
+    """Telephone number to be called at once; what has one is urgent: heard everywhere, before anything else."""
+    announced: bool = True
+    """True if its title is said when it was asked for, so that a misunderstanding is heard at once."""
+    solemn: bool = False
+    """True if it is told to somebody in grief: slowly, and without good wishes."""
+    asked: str = ""
+    """Its title as it is said to the listener; empty: as it is written."""
+
+    @property
+    def is_urgent(self) -> bool:
+        """True if help is at stake."""
+        return bool(self.number)
+
+    @property
+    def spoken_title(self) -> str:
+        """Its title as it is said to the listener: 您哪年哪月退休 for 我哪年哪月退休."""
+        return self.asked or self.title
+
+    def parts(self, aspect: str = "") -> tuple[tuple[Sentence, ...], ...]:
+        """What is told, part by part: the aspect first that was asked for, then what else there is."""
+        named = self.aspects.get(aspect)
+        if named is None:
+            return self.say, *self.more
+        told = {sentence.text for sentence in named.say}
+        rest = self.more if named.instead else (self.say, *self.more)
+        left = (tuple(s for s in part if s.text not in told) for part in rest)
+        return named.say, *filter(None, left)
+
+    def telephone(self, aspect: str = "") -> str:
+        """The number to be called at once, if there is one."""
+        named = self.aspects.get(aspect)
+        return named and named.number or self.number
 
     def option(self, key: str) -> Option | None:
         """The option behind a key, or None."""
@@ -135,6 +194,18 @@ class Padding:
     """What stands between two requests of one breath: 另外, 还想问 ..."""
     dialect: Mapping[str, str] = field(default_factory=dict)
     """Words of Hunan speech to plain ones."""
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Words that lead to a node before anything else is weighed."""
+
+    node: str
+    aspect: str
+    words: tuple[tuple[str, ...], ...]
+    """One of each group must be said, near the others and in any order; templates as they are written."""
+    unless: tuple[str, ...] = ()
+    """Words with which it does not count."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +285,10 @@ class Guide:
     """Words that templates may use: name to template."""
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Words that fit several nodes, and the nodes to offer."""
+    places: Mapping[str, str] = field(default_factory=dict)
+    """What a district or county is called by people, to its name."""
+    alarms: tuple[Alarm, ...] = ()
+    """Words that come before every other reading."""
     outside: tuple[str, ...] = ()
     """Sentences that are not for the guide, as examples of what to reject."""
 

@@ -11,23 +11,24 @@ import dataclasses
 import datetime
 import re
 from dataclasses import dataclass
-from typing import Iterable, Mapping, NamedTuple
+from typing import Iterable, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
+from service.core import labels
+from service.core.alarms import alarm_finder
 from service.core.answers import Reading, answer_reader
 from service.core.classifier import Classifier
 from service.core.dialog import Ask, Fill, Match, NoMatch, Session
 from service.core.form import BIRTH_YEAR, CHOICE, TOLD
 from service.core.grammar import bare
 from service.core.judge import Evidence, Judge, Verdict
+from service.core.labels import OUTSIDE
 from service.core.model import HELP, ROOT, Guide
 from service.core.pinyin import distance, syllables
 from service.core.spoken_numbers import Said, spoken_numbers
 from service.core.templates import templates
 
-OUTSIDE = "~"
-"""Label of sentences that are not for the guide."""
 TRUSTED = 0.75
 """The closed grammar's listed phrase is taken from this trust on."""
 SURE = 0.85
@@ -46,6 +47,16 @@ OFFERED = 3
 """Nodes in a question, at the most."""
 LEAST_OFFERED = 0.04
 """A node is offered from this probability on."""
+LEAST_BESIDE = 0.1
+"""The same as a share of the best one's: three are not offered just to have three."""
+URGENT = 0.4
+"""Probability from which help is told at once: a false alarm costs two sentences, a miss may cost a life."""
+LEAST_HEARD = 0.5
+"""Share of a decoder's text from which its words can be an alarm."""
+CITY_NAME = "衡阳"
+"""What stands for a district or county when a request is weighed."""
+OWN_ASPECT = 0.5
+"""Probability within a node from which one of its aspects is what was asked for."""
 LEAST_OF_TWO = 4
 """Characters of a request that stands beside another in one breath."""
 SURE_OF_EACH = 0.8
@@ -107,8 +118,10 @@ class Weighed:
     """What the Classifier makes of an utterance, before it is decided what to do."""
 
     ranked: tuple[tuple[str, float], ...]
-    """(label, probability), best first."""
+    """(label without aspect, probability), best first."""
     evidence: Evidence
+    aspect: str = ""
+    """What of the best node is asked for; empty: the node as such."""
 
 
 class Understanding:
@@ -132,6 +145,9 @@ class Understanding:
             # Phrases of two nodes that sound the same are left to the characters.
             same = self._sound.setdefault(key, label) == label
             self._sound[key] = label if same else None
+        self._alarm = alarm_finder(guide)
+        self._urgent = frozenset(node.id for node in guide.nodes.values() if node.is_urgent)
+        self._places = any_of(longest_first(guide.places))
         self._choices = {bare(w): nodes for w, nodes in guide.choices.items()}
         self._choices |= {self._padding.plain(w): n for w, n in guide.choices.items()}
         self._answers = answer_reader(guide)
@@ -163,8 +179,10 @@ class Understanding:
 
     def interpret(self, text: str, expect: Expectation = Expectation()) -> Match | Ask | NoMatch:
         """What a text means to somebody who is at ``expect``. Never raises, whatever the text."""
-        found = self._answer((text,), _Said((bare(text),)), expect)
-        return found or self._asked_for((text,), self._interpret(_Said((bare(text),)), self._known(expect)), expect)
+        said = _Said((bare(text),))
+        found = self._first(said) or self._answer((text,), said, expect)
+        found = found or self._asked_for((text,), self._interpret(said, self._known(expect)), expect)
+        return self._placed((text,), found)
 
     def hear(self, closed: str, opened: str, closed_confidence: float, opened_confidence: float,
              expect: Expectation = Expectation()) -> Match | Ask | NoMatch:
@@ -176,8 +194,33 @@ class Understanding:
         said = _Said.heard(bare(closed), bare(opened), closed_confidence, opened_confidence)
         if not said.texts:
             return NoMatch()
-        return (self._answer(said.texts, said, expect)
-                or self._asked_for(said.texts, self._heard(said, self._known(expect)), expect))
+        found = (self._first(said) or self._answer(said.texts, said, expect)
+                 or self._asked_for(said.texts, self._heard(said, self._known(expect)), expect))
+        return self._placed(said.texts, found)
+
+    def _first(self, said: _Said) -> Match | None:
+        """What comes before every other reading: words that are an alarm, or what is most likely a cry for help."""
+        if said.texts and labels.is_node(self._exact.get(said.texts[0], OUTSIDE)):
+            return None  # What is listed means what it is listed for: 工地上摔断了腿，单位不赔.
+        for text, share in zip(said.texts, said.shares):
+            # What only the closed grammar has heard may be a fan that sounds like a cry.
+            alarm = text and share >= LEAST_HEARD and self._alarm(text)
+            if alarm:
+                return Match(node=alarm.node, aspect=alarm.aspect, urgent=alarm.node in self._urgent)
+        if not said.texts or max(map(len, said.texts)) < LEAST_OF_TWO:
+            return None
+        weighed = self._weigh(said, Expectation())
+        best, probability = weighed.ranked[0]
+        if best in self._urgent and probability >= URGENT:
+            return Match(node=best, aspect=weighed.aspect, urgent=True, score=probability)
+        return None
+
+    def _placed(self, texts: tuple[str, ...], found: Match | Ask | Fill | NoMatch) -> Match | Ask | Fill | NoMatch:
+        """The outcome with the district that was named."""
+        place = next((m for m in map(self._places.search, texts) if m), None)
+        if place and isinstance(found, Match) and found.node:
+            return dataclasses.replace(found, place=self._guide.places[place[0]])
+        return found
 
     def _heard(self, said: _Said, expect: Expectation) -> Match | Ask | NoMatch:
         listed = said.is_trusted and self._listed(said.texts[0], expect)
@@ -243,6 +286,8 @@ class Understanding:
             return None
         if reading.corrected:
             return Fill(reading.values, reading.problem, corrected=True)
+        if len(bare(reading.rest)) <= MOST_BESIDE:
+            return Fill(reading.values, reading.problem)  # 要是交了十五年呢
         found = self._asked_for(texts, self._heard(said, self._known(expect)), expect)
         other = isinstance(found, Match) and found.node != expect.form
         return found if other else Fill(reading.values, reading.problem)
@@ -392,7 +437,7 @@ class Understanding:
             found = [self._decided(said.with_texts(texts), expect) for texts in zip(parts, *others)]
             nodes = [one.node for one in found if isinstance(one, Match) and one.score >= SURE_OF_EACH]
             if len(nodes) == 2 and None not in nodes and nodes[0] != nodes[1]:
-                return Match(node=nodes[0], then=nodes[1], score=SURE_OF_EACH)
+                return dataclasses.replace(found[0], then=nodes[1], score=SURE_OF_EACH)
         return None
 
     # --- weighing ---------------------------------------------------------------------------------
@@ -424,7 +469,7 @@ class Understanding:
         ranked = tuple((self._classifier.labels[i], float(shares[i])) for i in order)
         # A closed grammar hears known words in everything; only the last text can tell how much of
         # what was said is known at all.
-        outside = shares[self._classifier.index[OUTSIDE]]
+        outside = shares[index[OUTSIDE]]
         spoken_outside = np.exp(weighed[-1][self._classifier.index[OUTSIDE]])
         evidence = Evidence(
             best=ranked[0][1] if ranked[0][0] != OUTSIDE else 0.0, second=ranked[1][1],
@@ -433,16 +478,22 @@ class Understanding:
             length=len(texts[-1][0]), command=ranked[0][0][0] in "!#",
             spoken=said.spoken, agreement=said.agreement, closed=said.confidences[0],
             opened=said.confidences[-1])
-        return Weighed(ranked, evidence)
+        return Weighed(ranked, evidence, self._aspect(ranked[0][0], texts))
+
+    def _aspect(self, label: str, texts: Sequence[tuple[str, float]]) -> str:
+        """The aspect of a node that is asked for, if it is clear enough; the text that counts most decides."""
+        text, _ = max(texts, key=lambda pair: pair[1])
+        aspect, probability = self._classifier.aspect(label, text)
+        return aspect if probability >= OWN_ASPECT else ""
 
 
 def decide(weighed: Weighed, verdict: Verdict) -> Match | Ask | NoMatch:
     """What to do about what was weighed and judged."""
     best = weighed.ranked[0][0]
-    nodes = [(label, p) for label, p in weighed.ranked if _is_node(label)][:OFFERED]
-    offered = tuple((n, p) for n, p in nodes if p >= LEAST_OFFERED)
+    nodes = [(label, p) for label, p in weighed.ranked if labels.is_node(label)][:OFFERED]
+    offered = tuple((n, p) for n, p in nodes if p >= max(LEAST_OFFERED, LEAST_BESIDE * nodes[0][1]))
     if best != OUTSIDE and (verdict.obeys if best.startswith("!") else verdict.acts):
-        return _outcome(best, verdict.confidence)
+        return _outcome(labels.of(best, weighed.aspect), verdict.confidence)
     if offered and verdict.asks:
         return Ask(tuple(n for n, _ in offered), tuple(p for _, p in offered))
     return NoMatch(tuple(n for n, _ in nodes), tuple(p for _, p in nodes))
@@ -495,18 +546,20 @@ def _outcome(label: str, score: float) -> Match:
     if label.startswith("!"):
         name = label[1:]
         return Match(node=HELP, score=score) if name == "help" else Match(command=name, score=score)
-    return Match(key=label[1:], score=score) if label.startswith("#") else Match(node=label, score=score)
-
-
-def _is_node(label: str) -> bool:
-    return label[0] not in "!#~"
+    if label.startswith("#"):
+        return Match(key=label[1:], score=score)
+    node, aspect = labels.parts(label)
+    return Match(node=node, aspect=aspect, score=score)
 
 
 def labelled_lines(guide: Guide) -> Iterable[tuple[str, str]]:
-    """Every line that can be said, as it is written, with its label: a node id, !command or #key."""
+    """Every line that can be said, as it is written, with its label."""
     for node in guide.nodes.values():
         for line in node.requests:
             yield line, node.id
+        for aspect, lines in node.aspect_requests.items():
+            for line in lines:
+                yield line, labels.of(node.id, aspect)
     for command in guide.commands.values():
         for line in command.phrases:
             yield line, f"!{command.name}"
@@ -550,21 +603,22 @@ class Padding:
 
     def __init__(self, guide: Guide):
         words = guide.padding
-        fillers = _longest_first(words.fillers)
+        fillers = longest_first(words.fillers)
         short = "".join(f for f in fillers if len(f) == 1)
-        self._long = _any_of(f for f in fillers if len(f) > 1)
+        self._long = any_of(f for f in fillers if len(f) > 1)
         self._ends = re.compile(f"^[{short}]+|[{short}]+$" if short else r"(?!)")
-        self._negation = _any_of(_longest_first(words.negations))
-        self._denial = _any_of(_longest_first(words.denials))
-        self._affirmation = _any_of(_longest_first(words.affirmations))
-        self._connector = _any_of(_longest_first(words.connectors))
-        self._wishes = re.compile(f"^(?:{_any_of(_longest_first(words.wishes)).pattern})+")
+        self._negation = any_of(longest_first(words.negations))
+        self._denial = any_of(longest_first(words.denials))
+        self._affirmation = any_of(longest_first(words.affirmations))
+        self._connector = any_of(longest_first(words.connectors))
+        self._wishes = re.compile(f"^(?:{any_of(longest_first(words.wishes)).pattern})+")
         self._heard = guide.lexicon.heard
         plain = {self._heard(k): v for k, v in words.dialect.items()}
         self._words = dict(sorted(plain.items(), key=lambda kv: -len(kv[0])))
-        self._dialect = _any_of(self._words)
+        self._dialect = any_of(self._words)
+        self._places = any_of(longest_first(guide.places))
         self._misheard = guide.misheard
-        self._terms = _any_of(_longest_first(guide.misheard))
+        self._terms = any_of(longest_first(guide.misheard))
 
     def trim(self, text: str) -> str:
         """Characters only, without fillers; the text itself if nothing would be left."""
@@ -574,6 +628,8 @@ class Padding:
     def plain(self, text: str) -> str:
         """Trimmed, in plain words, with the terms that the recogniser is known to miss."""
         text = self._terms.sub(lambda m: self._misheard[m[0]], self.trim(text))
+        # Whatever is asked, it may be asked of any district.
+        text = self._places.sub(CITY_NAME, text)
         return self._dialect.sub(lambda m: self._words[m[0]], self._heard(text))
 
     def wish(self, text: str) -> str:
@@ -611,9 +667,11 @@ class Padding:
         return dict(sorted(found.items(), key=lambda item: -len(item[0])))
 
 
-def _longest_first(words: Iterable[str]) -> list[str]:
+def longest_first(words: Iterable[str]) -> list[str]:
+    """The words without marks, so that none is hidden by one that it begins with."""
     return sorted(map(bare, words), key=len, reverse=True)
 
 
-def _any_of(words: Iterable[str]) -> re.Pattern:
+def any_of(words: Iterable[str]) -> re.Pattern:
+    """A pattern of any of the words; of none, one that never matches."""
     return re.compile("|".join(map(re.escape, words)) or r"(?!)")

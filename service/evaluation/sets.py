@@ -1,8 +1,8 @@
 """The sets of sentences and recordings by which understanding is tuned and measured.
 
-    <sets>/<split>/requests_*.yaml   requests: node: [{text, kind, also}]
+    <sets>/<split>/requests_*.yaml   requests: node: [{text, kind, also, aspect}]
     <sets>/<split>/commands.yaml     commands: name: [{text, kind}]
-    <sets>/<split>/outside.yaml      outside: [{text, kind}]
+    <sets>/<split>/outside*.yaml     outside: [{text, kind}]
     <sets>/<split>/recordings/       recordings.yaml and <id>.opus of some of them
 
 The two splits are written by different hands and share no sentence and no voice. Nothing of the
@@ -17,7 +17,7 @@ from pathlib import Path
 import yaml
 
 from service.core.model import HELP, ROOT
-from service.core.understanding import OUTSIDE
+from service.core.labels import OUTSIDE, whole
 from service.errors import GuideError
 
 TUNE, MEASURE = "tune", "measure"
@@ -39,6 +39,8 @@ class Item:
     """Nodes that are as right."""
     kind: str
     """short, plain, detail, story or long."""
+    aspect: str = ""
+    """What of the node is asked for; empty: the node as such, or it does not matter."""
     recording: Path | None = None
     voice: str = ""
     speed: float = 1.0
@@ -52,7 +54,7 @@ class Item:
     def wants(self, label: str) -> bool:
         """True if the label is a right answer."""
         # To ask for the main menu and to be told to go there is the same.
-        return label in (self.label, *self.also) or (self.label, label) == (ROOT, "!top")
+        return whole(label) in (self.label, *self.also) or (self.label, label) == (ROOT, "!top")
 
 
 def read(folder: Path, split: str) -> list[Item]:
@@ -64,7 +66,8 @@ def read(folder: Path, split: str) -> list[Item]:
                 items += [_item(row, node) for row in rows]
         for name, rows in _yaml(folder / split / "commands.yaml")["commands"].items():
             items += [_item(row, HELP if name == "help" else f"!{name}") for row in rows]
-        items += [_item(row, OUTSIDE) for row in _yaml(folder / split / "outside.yaml")["outside"]]
+        for path in sorted((folder / split).glob("outside*.yaml")):
+            items += [_item(row, OUTSIDE) for row in _yaml(path)["outside"]]
         return items
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as e:
         raise SetsError(f"the {split} set in {folder.name} cannot be read: {type(e).__name__}: {e}") from e
@@ -82,7 +85,7 @@ def read_recordings(folder: Path, split: str) -> list[Item]:
 
 
 def _item(row: dict, label: str) -> Item:
-    return Item(row["text"], label, tuple(row.get("also", ())), row["kind"])
+    return Item(row["text"], label, tuple(row.get("also", ())), row["kind"], aspect=row.get("aspect", ""))
 
 
 def _yaml(path: Path) -> dict:

@@ -37,7 +37,7 @@ CALCULATOR = ("4", "1", "3")
 REST = ("1", "9", "8", "0", "#", "3", "#", "1")
 ANSWER = "二〇三二年十一月"
 STEADY_S = 5.0
-GREETING, NEW_GREETING = "您好，这里是衡阳社保查询指南。", "您好，这里是新版的衡阳社保查询指南。"
+GREETING, NEW_GREETING = "您好，衡阳社保指南。", "您好，新版的衡阳社保指南。"
 
 
 @dataclass(frozen=True)

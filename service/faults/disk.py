@@ -17,7 +17,7 @@ from service.settings import PROJECT, Settings
 SIZE_MB = 64
 RECORDING = PROJECT / "tests" / "audio" / "ask_counter_xiaoxiao.opus"
 EDITED = Path("nodes", "root.yaml")
-SENTENCE, OTHER_SENTENCE = "您慢慢来，不着急。", "您慢慢来，不要急。"
+SENTENCE, OTHER_SENTENCE = "有急事，直接说，我马上讲。", "有急事，直接说，我马上说。"
 TAKEN_UP = r"guide \S+ taken up"
 LOOKS_S = 30
 """Within this an edit is taken up or refused, seconds."""

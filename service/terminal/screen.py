@@ -29,6 +29,8 @@ class Screen:
             self._out.write("\x1b[2J\x1b[H")
             self._typing = False
         self._lines(self._bold(f"{self._label('title')} · {reply.title}"))
+        if reply.telephone:
+            self._lines(self._bold(f"☎ {' '.join(reply.telephone)}"))
         if reply.step:
             number, count = reply.step
             self._lines(self._label("step_progress").format(ordinal=number, count=count))

@@ -53,7 +53,7 @@ def reply_json(view: View, talks: Talks, listening: bool) -> dict:
         "sentences": [{"text": t, "audio": f"{base}/{i}"} for i, t in enumerate(reply.sentences)],
         "shown": list(reply.shown),
         "choices": [{"key": c.key, "label": c.label} for c in reply.choices],
-        "entry": reply.entry, "resumes": reply.resumes, "pace_cpm": reply.pace_cpm, "loudness_db": reply.loudness_db,
+        "telephone": reply.telephone, "entry": reply.entry, "resumes": reply.resumes, "pace_cpm": reply.pace_cpm, "loudness_db": reply.loudness_db,
         "voice": voice, "voice_label": voice_label,
         "likes": {"voice": reply.voice, "pace_cpm": reply.own_pace_cpm, "loudness_db": reply.loudness_db},
         "hint_after_s": reply.hint_after_s, "listening": listening,

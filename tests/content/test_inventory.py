@@ -23,17 +23,28 @@ ad_rights ad_regular ad_privacy ad_wish
 CORRECTIONS = [f"C{n:02}" for n in range(1, 27)]
 
 TREE = {
-    "root": {"1": "m1", "2": "m2", "3": "m3", "4": "m4", "5": "m5"},
+    "root": {"1": "m1", "2": "m2", "3": "m3", "4": "m4", "5": "n"},
     "m1": {"1": "m1_counter", "2": "m1_kiosk", "3": "m1_phone", "4": "m1_web", "5": "m1_proxy"},
     "m1_phone": {"1": "m1p_mini", "2": "m1p_alipay", "3": "m1p_wechat", "4": "m1p_zshy", "5": "m1p_natl"},
     "m2": {"1": "m2_base", "2": "m2_years", "3": "m2_med", "4": "m2_pension", "5": "m2_formula"},
     "m3": {"1": "m3_missing", "2": "m3_choose", "3": "m3_transfer", "4": "m3_cert", "5": "m3_nonlocal"},
     "m4": {"1": "m4_age", "2": "m4_gap", "3": "m4_base", "4": "m4_pension", "5": "m4_medgap"},
-    "m5": {"1": "m5_fraud", "2": "m5_hotline", "3": "m5_who", "4": "m5_habit", "5": "m5_about"},
-    # Added topics that the article does not have.
-    "m5_who": {"1": "x_auth", "2": "x_resident"},
+    # What is asked beside the article.
+    "n": {"1": "n_cards", "2": "n_money", "3": "n_treat", "4": "n_pay", "5": "m5"},
+    "n_cards": {"1": "n_card_lost", "2": "n_card_use", "3": "n_family_card", "4": "m2_med"},
+    "n_money": {"1": "n_payday", "2": "n_raise", "3": "x_auth", "4": "n_retire_how", "5": "n_rural_pension"},
+    "n_retire_how": {"2": "n_deemed"},
+    "n_treat": {"1": "n_hospital", "2": "n_elsewhere", "3": "n_chronic", "4": "n_care", "5": "n_birth"},
+    "n_pay": {"1": "n_resident_med", "2": "n_med_lapse", "3": "n_flexible", "4": "n_backpay", "5": "n_enough"},
+    "n_backpay": {"2": "n_refund"},
+    "m5": {"1": "m5_fraud", "2": "n_death", "3": "n_work", "4": "n_aid", "5": "m5_who"},
+    "m5_fraud": {"2": "m5_scammed"},
+    "n_work": {"1": "n_employer", "2": "n_injury", "3": "n_unemployment"},
+    "m5_who": {"1": "m5_hotline", "2": "n_where", "3": "m5_habit", "4": "m5_about"},
 }
-STEPS = {"m1_web": 8, "m1_counter": 7, "m1p_alipay": 4, "m1p_mini": 3, "m1p_zshy": 3, "m1_kiosk": 2}
+VOICE_ONLY = {"x_emergency": "root", "x_despair": "root", "x_elsewhere": "root"}
+"""Nodes that no menu offers, with the menu that they lead back to."""
+STEPS = {"m1_web": 8, "m1_counter": 7, "m1p_alipay": 4, "m1p_mini": 3, "m1_kiosk": 2}
 MONEY = re.compile("[〇零一二三四五六七八九十百千万两多]+[元块]")
 YEAR = re.compile("二[〇零][〇零一二三四五六七八九]{2}年")
 
@@ -44,6 +55,7 @@ def parts(node: Node) -> Iterator[tuple[Sentence, ...]]:
     yield node.brief
     yield from (step.sentences for step in node.steps)
     yield from node.more
+    yield from (aspect.say for aspect in node.aspects.values())
 
 
 PARTS = [(node.id, part) for node in guide().nodes.values() for part in parts(node) if part]
@@ -67,8 +79,9 @@ def test_menus_have_exactly_the_keys_of_the_plan():
 
 
 def test_each_node_leads_back_to_the_menu_that_it_came_from():
-    parents = {child: menu for menu, options in TREE.items() for child in options.values()}
-    assert {n.id: n.parent for n in guide().nodes.values()} == {**parents, "root": "root", "help": "root"}
+    # What two menus offer leads back to the one that the article has it in.
+    parents = {child: menu for menu, options in reversed(TREE.items()) for child in options.values()}
+    assert {n.id: n.parent for n in guide().nodes.values()} == {**parents, **VOICE_ONLY, "root": "root", "help": "root"}
 
 
 def test_step_lists_are_as_long_as_in_the_article():
@@ -83,7 +96,8 @@ def test_each_step_says_the_step_of_the_article_with_its_number():
 
 
 def test_no_money_figure_of_2026_is_spoken():
-    assert [s.text for _, s in SENTENCES if MONEY.search(s.text) and "二〇二六" in s.text] == []
+    # The residents' medical premium of 2026 alone is confirmed (H).
+    assert {s.text for _, s in SENTENCES if MONEY.search(s.text) and "二〇二六" in s.text} == {"二〇二六年度，是每人四百元。"}
     unverified_2026 = ("四千一百零六", "两万零五百二十九", "二万零五百二十九", "六千八百四十三")
     assert [s.text for _, s in SENTENCES if any(u in s.text for u in unverified_2026)] == []
 
@@ -124,4 +138,5 @@ def test_what_has_no_source_at_all_is_held_for_unconfirmed():
 
 def test_hotlines_are_spoken_digit_by_digit_and_no_other_number_is():
     numbers = {n for _, s in SENTENCES for n in re.findall("[幺零一二三四五六七八九]{3,}", s.text)}
-    assert {n for n in numbers if "幺" in n} == {"幺二三三三", "幺二三九三", "幺二三四五", "幺幺零"}
+    assert {n for n in numbers if "幺" in n} == {
+        "幺二三三三", "幺二三九三", "幺二三四五", "幺二三五六", "幺二三四八", "九六幺幺零", "幺幺零", "幺幺九", "幺二零"}

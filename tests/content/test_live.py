@@ -10,7 +10,7 @@ from service.content.last_good import LastGood
 from service.content.live import LiveGuide, watch
 from service.errors import ContentError
 
-GREETING = "您好，这里是衡阳社保查询指南。"
+GREETING = "您好，衡阳社保指南。"
 
 
 def edit(folder: Path, name: str, old: str, new: str) -> None:

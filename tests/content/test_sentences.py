@@ -90,11 +90,11 @@ def test_nothing_is_said_that_was_not_known_ahead():
 def test_each_is_listed_once_and_what_is_heard_in_every_talk_comes_first():
     listed = sentences(guide())
     assert len(set(listed)) == len(listed)
-    assert "直接说也行。" in listed[:10]
+    assert "有急事，直接说，我马上讲。" in listed[:40]
     assert listed.index("第一步。") < listed.index("第七步。")
 
 
 def test_names_and_numbers_inside_sentences_are_filled_in():
     listed = set(sentences(guide()))
-    assert {"第二步。", "一共七步。", "怎么查社保，按一。", "好，您问的是缴费基数。"} <= listed
+    assert {"第二步。", "一共七步。", "怎么查社保，按一。", "您问的是", "缴费基数", "祁东县"} <= listed
     assert not any("{" in text for text in listed)

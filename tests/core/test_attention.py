@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 
-from service.core.attention import KINDS, Incident, incident, watched
+from service.core.attention import KINDS, URGENT, Incident, incident, watched
 from service.core.dialog import Ask, Key, Match, NoInput, NoMatch, Rejoin, Session, Start, advance
 from service.core.model import HELP, ROOT
 
@@ -154,5 +154,6 @@ def test_what_happens_in_a_pause_does_not_add_to_what_was_before(watch):
 
 
 def test_every_kind_has_its_name(watch):
-    found = watch("0", "9", NoMatch(), NoMatch(), STEPS, REPEAT, REPEAT, REPEAT, STOP)
+    found = watch("0", "9", NoMatch(), NoMatch(), STEPS, REPEAT, REPEAT, REPEAT, STOP,
+                  *(Match(node=node, urgent=True) for node in URGENT))
     assert {f.kind for f in found} == set(KINDS)

@@ -10,9 +10,10 @@ from service.core.dialog import (LOUDNESS_DB, PACE_CPM, SLOWEST_CPM, WAIT_S, Ask
                                  NoMatch, Notice, Rejoin, Session, Start, Told, Voice, advance, opening)
 from service.core.model import HELP, ROOT
 from service.core.understanding import Expectation
+from service.core.wording import unjointed
 
 TODAY = datetime.date(2026, 11, 23)
-BEFORE_REVIEW = datetime.date(2026, 9, 1)
+BEFORE_REVIEW = datetime.date(2026, 7, 1)
 """A day on which no fact of the guide is past its review."""
 STALE = "这个数可能变了，请打幺二三三三确认。"
 
@@ -49,7 +50,7 @@ class Talk:
 
     @property
     def said(self):
-        return self.reply.sentences
+        return tuple(map(unjointed, self.reply.sentences))
 
     @property
     def keys(self):
@@ -64,8 +65,8 @@ def talk(guide, understanding):
 # --- arriving -------------------------------------------------------------------------------------
 
 def test_greets_then_offers_each_option_with_its_key(talk):
-    assert talk.said[0] == "您好，这里是衡阳社保查询指南。"
-    assert "怎么查社保，按一。" in talk.said and "防骗和找人帮忙，按五。" in talk.said
+    assert talk.said[0] == "您好，衡阳社保指南。"
+    assert "怎么查社保，按一。" in talk.said and "别的事，按五。" in talk.said
     assert talk.reply.state == "menu" and len(talk.reply.choices) == 5
 
 
@@ -75,7 +76,7 @@ def test_says_what_it_understood_so_that_it_can_be_corrected(talk):
 
 def test_who_comes_back_to_a_menu_is_not_greeted_again(talk):
     talk("1", "*")
-    assert "您想问哪一样？" in talk.said and "您好，这里是衡阳社保查询指南。" not in talk.said
+    assert "您想问哪一样？" in talk.said and "您好，衡阳社保指南。" not in talk.said
 
 
 def test_the_star_says_where_it_leads(talk):
@@ -294,7 +295,7 @@ def test_what_was_cut_is_said_again_from_that_sentence_on(talk):
 
 
 @pytest.mark.parametrize("keys, cut, content", [
-    ("111", "好了按一。", STEP), ("", "直接说也行。", "怎么查社保，按一。"),
+    ("111", "好了按一。", STEP), ("1", "直接说也行。", "去大厅窗口查，按一。"),
     ("231", "还想听细一点，按一。", None)])
 def test_the_last_content_is_in_what_is_said_again_even_if_a_remark_was_cut(talk, keys, cut, content):
     before = talk(*keys).said
@@ -321,7 +322,7 @@ def test_a_result_and_what_is_told_behind_it_are_said_again(guide):
 
 
 def test_the_age_of_the_guide_is_said_again_too(guide):
-    assert "有两处该重新核对了，讲到时我会先提醒您。" in Talk(guide).ask("m5_about")("#").said
+    assert "有四处该重新核对了，讲到时我会提醒您。" in Talk(guide).ask("m5_about")("#").said
 
 
 # --- silence --------------------------------------------------------------------------------------
@@ -365,7 +366,7 @@ def test_silence_is_counted_anew_after_a_key(talk):
 # --- misunderstanding -----------------------------------------------------------------------------
 
 def test_misunderstanding_gets_another_wording_choices_help_and_then_quiet(talk):
-    assert talk(NoMatch()).said == ("我没听懂，您讲短一点，比如医保卡里的钱。",)
+    assert talk(NoMatch()).said == ("换句话再讲一遍，要找人就按零。",)
     talk(NoMatch())
     assert talk.said[0] == "对不起，没听懂，您照下面的说就行。"
     assert sum("，按" in s for s in talk.said) == 3
@@ -377,7 +378,7 @@ def test_misunderstanding_gets_another_wording_choices_help_and_then_quiet(talk)
 
 def test_success_resets_misunderstanding(talk):
     talk(NoMatch(), NoMatch(), "1", NoMatch())
-    assert talk.said == ("我没听懂，您讲短一点，比如医保卡里的钱。",)
+    assert talk.said == ("换句话再讲一遍，要找人就按零。",)
 
 
 def test_in_a_step_list_the_words_for_steps_are_named(talk):
@@ -480,7 +481,7 @@ def test_a_correction_leads_elsewhere_and_says_so(talk, guide, correction, node)
 
 def test_help_leads_back_to_the_step_it_was_called_from(talk):
     talk("1", "1", "1", "1", "0")
-    assert talk.reply.node == HELP and "我自己不能给您转人工。" in talk.said
+    assert talk.reply.node == HELP and talk.said[0] == "您喊家里人，或者喊社区的人来帮忙。"
     talk("*")
     assert talk.said[0] == "回到去大厅窗口查。" and talk.reply.step == (3, 7)
 
@@ -497,19 +498,19 @@ def test_help_twice_still_leads_back(talk):
 
 # --- age of the facts -----------------------------------------------------------------------------
 
-def test_a_stale_figure_is_announced_before_it_is_told(guide):
+def test_of_a_stale_figure_it_is_said_behind_it_and_once(guide):
     fresh = Talk(guide, today=BEFORE_REVIEW).ask("m4_base")
     assert STALE not in fresh.said
     stale = Talk(guide, today=TODAY).ask("m4_base")
     assert stale.said.count(STALE) == 1
-    assert stale.said.index(STALE) < stale.said.index("二〇二五年湖南的基数，最低四千零七十二元。")
+    assert stale.said.index(STALE) > stale.said.index("二〇二五年湖南的基数，最高两万零三百六十一元。")
 
 
-def test_only_what_rests_on_the_stale_fact_is_announced(guide):
+def test_only_of_what_rests_on_a_stale_fact_is_it_said(guide):
     talk = Talk(guide, today=TODAY).ask("m2_base")
     assert STALE not in talk.said
     assert STALE not in talk("1").said
-    assert talk("1").said[0] == STALE
+    assert talk("1").said[3] == STALE
 
 
 def test_a_fact_is_not_stale_on_its_very_day_of_review(guide):
@@ -519,16 +520,16 @@ def test_a_fact_is_not_stale_on_its_very_day_of_review(guide):
 
 
 def test_the_guide_tells_its_own_age(guide):
-    assert "这些内容，最近一次核对是二〇二六年十一月二十四日。" in Talk(guide).ask("m5_about").said
-    assert "有两处该重新核对了，讲到时我会先提醒您。" in Talk(guide).ask("m5_about").said
+    assert "这些内容，最近一次核对是二〇二六年十一月三十日。" in Talk(guide).ask("m5_about").said
+    assert "有四处该重新核对了，讲到时我会提醒您。" in Talk(guide).ask("m5_about").said
     assert "现在没有过期的数。" in Talk(guide, today=BEFORE_REVIEW).ask("m5_about").said
 
 
 # --- odds and ends --------------------------------------------------------------------------------
 
 def test_a_key_without_meaning_is_answered_with_the_choices(talk):
-    talk("5", "3", "4")
-    assert talk.said[0] == "没有这一项，请再按一次。" and "领养老金的认证，按一。" in talk.said
+    talk("5", "5", "5", "5")
+    assert talk.said[0] == "没有这一项，请再按一次。" and "打哪个电话，按一。" in talk.said
 
 
 def test_star_at_the_main_menu_stays_there(talk):
@@ -606,7 +607,7 @@ def test_help_called_from_a_vanished_node_leads_to_the_main_menu(guide):
 
 
 def test_a_request_for_an_unknown_node_is_a_misunderstanding(talk):
-    assert talk(Match(node="gone")).said == ("我没听懂，您讲短一点，比如医保卡里的钱。",)
+    assert talk(Match(node="gone")).said == ("换句话再讲一遍，要找人就按零。",)
 
 
 # --- two requests in one breath ----------------------------------------------------------------------

@@ -220,7 +220,8 @@ def test_the_reply_is_about_where_the_session_is(walk, guide):
 
 def test_silent_only_where_silence_is_right(walk):
     def wrongly_silent(state, outcome, after, reply):
-        still = state.paused or state.waiting
+        # At the help itself nobody is hurried.
+        still = state.paused or state.waiting or reply.state == "urgent"
         enough = isinstance(outcome, (NoMatch, Fill)) and (state.no_match >= 3 or state.node == HELP)
         return not reply.sentences and not (
             isinstance(outcome, (NoInput, NoMatch, Fill)) and still or enough or took(state, outcome, after))
@@ -290,7 +291,8 @@ def test_what_is_told_leaves_the_listener_where_they_were_with_something_to_do(w
             state.node, state.part, state.asked, state.notice)
         return isinstance(outcome, Told) and not (
             stays and reply.sentences[0] == guide.prompts[outcome.prompt][0].format(**outcome.values)
-            and reply.hint_after_s and (reply.shown == outcome.shown if outcome.shown else len(reply.sentences) > 1))
+            and (reply.state == "urgent" or reply.hint_after_s
+                 and (reply.shown == outcome.shown if outcome.shown else len(reply.sentences) > 1)))
     assert not offences(walk, offence)
     told = {o.prompt for _, o, _, _ in walk.turns if isinstance(o, Told)}
     assert told == {t.prompt for t in NEWS} <= PROMPTS.keys()
@@ -314,7 +316,8 @@ def test_no_choice_leads_to_nothing(walk, guide):
 def test_a_timer_runs_unless_the_listener_rests(walk):
     def offence(state, outcome, after, reply):
         rests = after.paused or after.waiting
-        return (reply.hint_after_s is None) != rests or (reply.state in ("paused", "waiting")) != rests
+        still = rests or reply.state == "urgent"
+        return (reply.hint_after_s is None) != still or (reply.state in ("paused", "waiting")) != rests
     assert not offences(walk, offence)
     assert all(reply.hint_after_s is None or reply.hint_after_s >= 10 for reply in walk.states.values())
 

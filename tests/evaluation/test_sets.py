@@ -8,7 +8,7 @@ import yaml
 
 from service.core.grammar import bare
 from service.core.model import HELP, ROOT
-from service.core.understanding import OUTSIDE
+from service.core.labels import OUTSIDE
 from service.evaluation import sets
 from service.evaluation.sets import MEASURE, SPLITS, TUNE, SetsError
 from tests.support import ROOT as PROJECT

@@ -17,7 +17,7 @@ from service.speech.speaker import LATER_WAIT_S
 from service.speech.voice import USUAL_CPM, Speech, spoken
 from tests.support import guide, speaker
 
-RECORDED = "您好，这里是衡阳社保查询指南。"
+RECORDED = "您好，衡阳社保指南。"
 UNSEEN = "您还差二十二个月，慢慢来。"
 RATE_HZ = 24_000
 

@@ -62,7 +62,7 @@ def test_a_session_opens_with_the_greeting_and_the_menu(client: FlaskClient):
     reply = answer.json
     assert (reply["number"], reply["node"], reply["state"], reply["step"]) == (1, "root", "menu", None)
     assert [c["key"] for c in reply["choices"]] == ["1", "2", "3", "4", "5"]
-    assert reply["sentences"][0]["text"] == "您好，这里是衡阳社保查询指南。"
+    assert reply["sentences"][0]["text"] == "您好，衡阳社保指南。"
     assert reply["listening"] is False
     assert client.get(f"{API}/sessions/{reply['session']}").json == reply
 
@@ -181,7 +181,7 @@ def test_likes_that_are_none_are_refused(client: FlaskClient, likes):
 
 
 def test_the_voices_are_listed_and_the_next_one_speaks(client: FlaskClient, talks: Talks, tmp_path, monkeypatch):
-    record_family(tmp_path / "voices", ("您好，这里是衡阳社保查询指南。",))
+    record_family(tmp_path / "voices", ("您好，衡阳社保指南。",))
     voices = Voices(tmp_path / "none", tmp_path / "voices", guide().lexicon)
     monkeypatch.setattr(talks._speaker, "voices", voices)
     listed = client.get(f"{API}/voices").json["voices"]

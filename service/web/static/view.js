@@ -18,6 +18,7 @@ export class View {
   #start = byId('start');
   #title = byId('place');
   #step = byId('step');
+  #telephone = byId('telephone');
   #caption = byId('caption');
   #choices = byId('choices');
   #options = byId('options');
@@ -57,6 +58,7 @@ export class View {
     setText(this.#title, reply.title);
     this.#showVoice(reply.voice_label);
     this.#showStep(reply.step);
+    this.#showTelephone(reply.telephone);
     this.#showChoices(reply.choices);
     if (reply.sentences.length) this.#showSentences(reply.sentences);
     this.#showKeys(typeof reply.entry === 'string');
@@ -196,6 +198,14 @@ export class View {
     for (const button of document.querySelectorAll('#keypad button')) {
       setText(button.querySelector('.name'), names[button.dataset.key] ?? '');
     }
+  }
+
+  /** @param {string} number to be called at once; empty: none */
+  #showTelephone(number) {
+    this.#telephone.hidden = !number;
+    const link = this.#telephone.firstElementChild;
+    setText(link, number);
+    if (number) link.href = `tel:${number}`;
   }
 
   /** Nothing to choose: no button. */
