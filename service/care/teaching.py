@@ -25,7 +25,7 @@ from service.content.proposal import Proposal
 from service.core.classifier import Classifier
 from service.core.dialog import Ask, Match, NoMatch
 from service.core.grammar import bare
-from service.core.model import HELP, ROOT, Guide
+from service.core.model import HELP, ROOT, Guide, Lexicon
 from service.core.redaction import NAME, NUMBER
 from service.core.templates import templates
 from service.core.understanding import Understanding, labelled_lines
@@ -343,7 +343,7 @@ def _hears_the_same(old: Guide, new: Guide) -> bool:
     def of(guide: Guide) -> tuple:
         nodes = {node.id: (node.title, node.requests) for node in guide.nodes.values()}
         commands = {command.name: command.phrases for command in guide.commands.values()}
-        return (nodes, commands, guide.key_phrases, guide.padding, replace(guide.lexicon, replace=(), readings={}),
+        return (nodes, commands, guide.key_phrases, guide.padding, Lexicon(hearing=guide.lexicon.hearing),
                 guide.typed, guide.spoken, guide.misheard, guide.words, guide.choices, guide.outside)
     return of(old) == of(new)
 

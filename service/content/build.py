@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import datetime
+import re
 from decimal import Decimal
 from typing import Iterator, Mapping
 
@@ -51,7 +52,9 @@ def build(documents: Mapping[str, Document], version: str) -> Guide:
         padding=model.Padding(**{name: words if name == "dialect" else tuple(words)
                                  for name, words in documents[PADDING].data.items()}),
         lexicon=model.Lexicon(tuple((r["text"], r["say"]) for r in lexicon["replace"]),
-                              lexicon["readings"], lexicon["hearing"]),
+                              lexicon["readings"], lexicon["hearing"], lexicon["surnames"],
+                              tuple(lexicon["titles"]), tuple(lexicon["not_surnames"]),
+                              tuple(_around_names(documents["system.yaml"].data["prompts"]))),
         typed=_rule(documents[JUDGE].data["typed"]), spoken=_rule(documents[JUDGE].data["spoken"]),
         rules=rules_of(documents[RULES].data), forms=forms_of(documents[FORMS].data),
         misheard=documents[MISHEARD].data["learnt"],
@@ -60,6 +63,14 @@ def build(documents: Mapping[str, Document], version: str) -> Guide:
         places={said: name for name, names in documents[PLACES].data["places"].items() for said in names},
         alarms=tuple(_alarm(raw, documents[ALARMS].data["unless"]) for raw in documents[ALARMS].data["alarms"]),
         outside=tuple(documents[OUTSIDE].data["outside"]))
+
+
+def _around_names(prompts: Mapping[str, dict]) -> Iterator[tuple[str, str]]:
+    """What stands before and behind the names of people in the prompts."""
+    for prompt in prompts.values():
+        for text in prompt["say"]:
+            if named := re.fullmatch(r"([^{]*)\{(?:sender|names)\}([^{]*)", text):
+                yield named[1], named[2]
 
 
 def entries(documents: Mapping[str, Document], prefix: str, key: str) -> Iterator[tuple[str, object]]:

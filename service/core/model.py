@@ -213,17 +213,20 @@ class Lexicon:
     """How texts are given to a voice."""
 
     replace: tuple[tuple[str, str], ...] = ()
-    """(as written, as spoken), applied in order."""
+    """(as written, as spoken), applied in order to what is in words; what holds letters or digits stands for itself
+    alone, and comes first."""
     readings: Mapping[str, str] = field(default_factory=dict)
     """Word to pinyin with tone digits, for polyphones."""
     hearing: Mapping[str, str] = field(default_factory=dict)
     """Character that the speech model lacks to one of the same sound that it has: 冇 to 冒."""
-
-    def spoken(self, text: str) -> str:
-        """The text with every replacement made."""
-        for written, said in self.replace:
-            text = text.replace(written, said)
-        return text
+    surnames: Mapping[str, str] = field(default_factory=dict)
+    """Surname to its pinyin, where that is not the usual one of its characters."""
+    titles: tuple[str, ...] = ()
+    """What stands behind a surname."""
+    not_surnames: tuple[str, ...] = ()
+    """Words in which these characters are no surname."""
+    around_names: tuple[tuple[str, str], ...] = ()
+    """(what stands before, what stands behind) wherever the guide puts a person's name into a sentence."""
 
     def heard(self, phrase: str) -> str:
         """The phrase as the speech model would write it down."""

@@ -8,7 +8,8 @@ import string
 
 DIGITS = "〇一二三四五六七八九"
 _UNITS = ("", "十", "百", "千")
-_CLAUSE = re.compile("[^，、；：。？！]+[，、；：。？！]*")
+_CLAUSE = re.compile("(?:[^，、；：。？！]|(?<=[0-9０-９])[：、，](?=[0-9０-９]))+[，、；：。？！]*")
+"""A mark between two digits, 14：30, is of a number and no end."""
 _SENTENCE = re.compile("[^。？！；\n]+[。？！；]*")
 _KEY_NAMES = {"*": "星号", "#": "井号", "0": "零"}
 _BESIDE = re.compile("^[^〇\u3400-\u9fff]*")

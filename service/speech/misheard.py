@@ -13,6 +13,7 @@ import soxr
 
 from service.core.model import Lexicon
 from service.speech.audio import RATE_HZ, to_int16
+from service.speech.normalization import normalized
 from service.speech.reading import syllables
 from service.speech.recognizer import Recognizer
 
@@ -31,7 +32,7 @@ def hears(recognizer: Recognizer, samples: np.ndarray, rate_hz: int) -> str:
 
 def misheard(text: str, heard: str, lexicon: Lexicon) -> tuple[int, int]:
     """(syllables wrong, missing or too many; syllables meant)."""
-    meant = [SAME.get(s, {s}) for s in _bare(lexicon.spoken(text), lexicon)]
+    meant = [SAME.get(s, {s}) for s in _bare(normalized(text, lexicon).line.text, lexicon)]
     return _distance(meant, _bare(heard, lexicon)), len(meant)
 
 

@@ -15,6 +15,7 @@ from typing import Mapping
 
 from pypinyin import Style, lazy_pinyin
 
+from service.core.model import Lexicon
 from service.core.wording import JOINT
 
 _CHINESE = re.compile(r"[\u3007\u3400-\u9fff]+")
@@ -35,10 +36,11 @@ class Token:
     is_syllable: bool
 
 
-def read(text: str, readings: Mapping[str, str]) -> tuple[Token, ...]:
+def read(text: str, readings: Mapping[str, str], names: Mapping[int, str] = {}) -> tuple[Token, ...]:
     """The text as tokens in its order; white space is left out.
 
-    ``readings`` are those of ``Lexicon``: a word to its pinyin, one syllable for each character.
+    ``readings`` are those of ``Lexicon``: a word to its pinyin, one syllable for each character. ``names``: index of
+    a character to the pinyin that it has in a name, as ``surnames`` finds them.
     """
     tokens: list[Token] = []
     free: list[int] = []
@@ -55,7 +57,38 @@ def read(text: str, readings: Mapping[str, str]) -> tuple[Token, ...]:
         tokens += [Token(start + i, sound, True) for i, sound in enumerate(sounds)]
     for i in free:
         tokens[i] = replace(tokens[i], sound=_in_context(text, tokens[i], tokens[i + 1:i + 2]))
-    return tuple(tokens)
+    return tuple(replace(t, sound=names[t.at]) if t.at in names else t for t in tokens)
+
+
+def surnames(text: str, lexicon: Lexicon) -> dict[int, str]:
+    """Index to pinyin of every character of a surname that is read in its own way: behind 姓, before 先生, 奶奶 and
+    the like, and at the beginning of a name that the guide puts into a sentence."""
+    if not any(name in text for name in lexicon.surnames):
+        return {}
+    found, taken = _name_patterns(tuple(lexicon.surnames), lexicon.titles, lexicon.not_surnames, lexicon.around_names)
+    ordinary = {at for match in taken.finditer(text) for at in range(*match.span(1))}
+    sounds = {}
+    for match in (m for pattern in found for m in pattern.finditer(text)):
+        if match.start("name") not in ordinary or match["called"]:
+            sounds.update(enumerate(lexicon.surnames[match["name"]].split(), match.start("name")))
+    return sounds
+
+
+@functools.lru_cache(maxsize=4)
+def _name_patterns(names: tuple[str, ...], titles: tuple[str, ...], ordinary: tuple[str, ...],
+                   around: tuple[tuple[str, str], ...]) -> tuple[list[re.Pattern], re.Pattern]:
+    """Where surnames stand, and the words in which the same characters are none."""
+    def any_of(words: tuple[str, ...]) -> str:
+        return "|".join(map(re.escape, sorted(words, key=len, reverse=True))) or "(?!)"
+
+    name = f"(?P<name>{any_of(names)})"
+    # 和查奶奶 is with her, 和解奶奶 too: what calls somebody is no part of a word.
+    places = [f"(?P<called>(?<!百)姓)(?!名){name}", f"(?P<called>[和跟同与找给叫请替])?{name}(?=(?:{any_of(titles)}))"]
+    for before, behind in around:
+        begins = re.escape(before) if before else "^"
+        places += [f"{begins}(?P<called>){name}(?=.*{re.escape(behind)})",
+                   f"{begins}.*、(?P<called>){name}(?=.*{re.escape(behind)})"]
+    return [re.compile(place) for place in places], re.compile(f"(?=({any_of(ordinary)}))")
 
 
 def syllables(text: str, readings: Mapping[str, str]) -> tuple[str, ...]:

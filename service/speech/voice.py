@@ -12,7 +12,8 @@ from service.core.model import Lexicon
 from service.errors import VoiceError
 from service.speech.audio import duration_s, read_wav, to_int16, write_wav
 from service.speech.engine import EngineProcess
-from service.speech.reading import Token, read
+from service.speech.normalization import normalized
+from service.speech.reading import Token, read, surnames
 
 USUAL_CPM = 180
 """Pace of the recorded and of the natural voices, Chinese characters a minute."""
@@ -82,10 +83,10 @@ class Spoken:
     """A text as it is read out."""
 
     text: str
-    """With the lexicon's replacements made."""
+    """In words that can be read, with the lexicon's replacements made."""
     tokens: tuple[Token, ...]
-    aligned: bool
-    """True if the characters of ``text`` stand at the same places as in the text that was given."""
+    places: tuple[int, ...]
+    """For each character of ``text`` the index of the one that it stands for, in the text that was given."""
 
     @property
     def reading(self) -> str:
@@ -95,11 +96,13 @@ class Spoken:
 
 def spoken(text: str, lexicon: Lexicon) -> Spoken:
     """How a voice has to read the text; VoiceError if there is nothing in it to pronounce."""
-    said = lexicon.spoken(text)
-    tokens = read(said, lexicon.readings)
-    if len(said) > LONGEST_TEXT or not any(t.is_syllable for t in tokens):
+    if len(text) > LONGEST_TEXT:
         raise VoiceError(f"a text of {len(text)} characters that no voice can speak")
-    return Spoken(said, tokens, len(said) == len(text))
+    line = normalized(text, lexicon).line
+    tokens = read(line.text, lexicon.readings, surnames(line.text, lexicon))
+    if len(line.text) > LONGEST_TEXT or not any(t.is_syllable for t in tokens):
+        raise VoiceError(f"a text of {len(text)} characters that no voice can speak")
+    return Spoken(line.text, tokens, line.places)
 
 
 class EngineVoice:
@@ -116,8 +119,9 @@ class EngineVoice:
         """See ``Voice``. Safe to call from several threads."""
         said = spoken(text, self._lexicon)
         header, wav = self._engine.ask(self._request(said, pace_cpm))
-        marks = tuple((at, when) for at, when in header.get("marks", ())) if said.aligned else ()
-        return Speech(wav, marks)
+        # Of several words that one number stands for, 12 for 十二, the first tells where it begins.
+        marks = {said.places[at]: when for at, when in reversed(header.get("marks", ()))}
+        return Speech(wav, tuple(sorted(marks.items())))
 
     def close(self) -> None:
         """See ``Voice``. Ends the engine's process, even in the middle of a sentence."""

@@ -90,6 +90,18 @@ def test_what_cannot_be_read_out_is_refused(alone, options, code):
     assert alone.notices.of_device(alone.device) == []
 
 
+@pytest.mark.parametrize("text", ["2026年12月5号去", "2026-12-05复查", "二零二六年", "8:30-10:00", "10-12点", "10-12岁", "带1000元", "打12333",
+                                  "打96110"])
+def test_days_times_amounts_and_telephones_of_services_are_no_numbers_of_somebody(alone, text):
+    assert alone.plan(text)
+
+
+@pytest.mark.parametrize("text", ["打13812345678", "430404195001011234", "密码123456", "6217 2026 1234 5678", "0734-8123456",
+                                  "打１２３４５６７８"])
+def test_numbers_of_somebody_are_still_refused(alone, text):
+    assert code_of(alone.plan, text) == "notice_number"
+
+
 def test_so_many_of_a_device_are_planned_at_most(alone):
     for _ in range(MOST_OF_A_DEVICE):
         alone.plan(at=NOON + DAY)

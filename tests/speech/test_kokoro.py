@@ -45,6 +45,13 @@ def test_it_is_understood(speech):
     assert meant == 19 and wrong <= 3
 
 
+def test_digits_of_a_message_are_heard(engine):
+    said = KokoroVoice("female", guide().lexicon, engine).synthesize("吃2片药，一天3次，12月5号晚上8:30带300元。", USUAL_CPM)
+    in_words = "吃两片药，一天三次，十二月五号晚上八点半带三百块。"
+    wrong, meant = misheard(in_words, hears(recognizer(), *said.samples()), guide().lexicon)
+    assert meant == 22 and wrong <= 5
+
+
 def test_it_tells_when_each_word_begins(speech):
     begins, seconds = zip(*speech.marks)
     assert begins[0] == 0 and list(begins) == sorted(set(begins))

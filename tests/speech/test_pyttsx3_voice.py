@@ -8,7 +8,6 @@ import pytest
 from service.core.dialog import PACE_CPM
 from service.errors import VoiceError
 from service.speech.pyttsx3_voice import Pyttsx3Voice, to_pinyin
-from service.speech.reading import syllables
 from service.speech.sound import LOUDNESS_LUFS, loudness_lufs
 from service.speech.voice import LONGEST_TEXT, spoken
 from tests.support import guide
@@ -33,7 +32,7 @@ def test_a_sentence_becomes_audible_speech_at_the_common_loudness(voice):
 
 def pace_cpm(voice: Pyttsx3Voice, asked_cpm: int) -> float:
     """Characters a minute over several sentences."""
-    spoken_chars = sum(len(syllables(guide().lexicon.spoken(t), guide().lexicon.readings)) for t in SENTENCES)
+    spoken_chars = sum(sum(k.is_syllable for k in spoken(t, guide().lexicon).tokens) for t in SENTENCES)
     return 60 * spoken_chars / sum(voice.synthesize(t, asked_cpm).length_s for t in SENTENCES)
 
 

@@ -293,6 +293,23 @@ def test_nor_by_its_number_behind_ones_own(site):
     assert site.rows() == before
 
 
+@pytest.mark.parametrize("text, part", [("Hello妈妈，记得吃药", "“Hello”"), ("看www.baidu.com", "“www.baidu.com”"),
+                                        ("😀", "“😀”")])
+def test_a_message_that_no_voice_can_read_is_refused_with_the_part_that_it_cannot(site, text, part):
+    client, own, before = site.client("caregiver"), site.seed.own, site.rows()
+    answer = site.post(client, f"/panel/devices/{own.device}/notices", {**NOTICE, "text": text})
+    assert answer.status_code == 400
+    assert f"The guide cannot read this part aloud: {part}." in text_of(answer)
+    # What was written is still in the form.
+    assert text in text_of(answer) and site.rows() == before
+
+
+@pytest.mark.parametrize("text", ["吃2片药，一天3次", "2026年12月5号8:30带300元，打12333", "下载APP", "记得吃药😀"])
+def test_digits_and_known_letters_of_a_message_are_fine(site, text):
+    client, own = site.client("caregiver"), site.seed.own
+    assert site.post(client, f"/panel/devices/{own.device}/notices", {**NOTICE, "text": text}).status_code == 303
+
+
 @pytest.mark.parametrize("path", ["/panel/figures", "/panel/figures.csv", "/panel/figures.json"])
 def test_nor_their_figures(site, path):
     client, other = site.client("owner"), site.seed.other
@@ -341,10 +358,10 @@ def test_what_is_written_anywhere_is_never_markup(site):
     nasty = NASTY[:40]
     for path, fields in ((f"/panel/people/{own.person}/rename", {"name": nasty}),
                          (f"/panel/devices/{own.device}/rename", {"name": nasty}),
-                         (f"/panel/devices/{own.device}/notices", {**NOTICE, "text": NASTY}),
                          (f"/panel/people/{own.person}/pair", {"code": site.seed.code, "name": nasty}),
                          ("/panel/people", {"name": nasty, "kind": "shared"})):
         assert site.post(client, path, fields).status_code == 303, path
+    site.care.notices.plan(own.device, site.seed.accounts["owner"], None, NASTY, None, "once")
     with transaction(site.engine) as orm:
         orm.get(AccountRow, site.seed.accounts["caregiver"]).name = nasty
         orm.get(MissRow, own.miss).text = NASTY

@@ -16,6 +16,7 @@ from service.core.dialog import DETAILS, LOUDNESS_DB, PACE_CPM, WAIT_S
 from service.core.model import ROOT
 from service.core.redaction import plain
 from service.errors import BadRequest, Refused
+from service.speech.normalization import unsayable
 from service.web.panel.common import Form, Panel, account, done, number
 from service.web.panel.messages import message
 
@@ -118,6 +119,10 @@ def add_pages(panel_pages: Blueprint, panel: Panel) -> None:
             return _page(row, person, adjusted, form, message(code), 400)
         node = form.node.data if form.what.data == "node" else None
         text = form.text.data if form.what.data == "text" else None
+        lost = unsayable(plain(text or ""), panel.talks.edition.guide.lexicon)
+        if lost:
+            parts = "".join(f"“{part}”" for part in lost)
+            return _page(row, person, adjusted, form, message("notice_unsayable", parts=parts), 400)
         try:
             at = form.at.data and form.at.data.astimezone()
         except (ValueError, OverflowError):

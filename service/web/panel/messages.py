@@ -29,6 +29,7 @@ BY_CODE = {
     "notice_gone": _l("This was read out already, or was called off."),
     "notice_long": _l("The message is too long: 120 characters at most."),
     "notice_number": _l("No long numbers: what is spoken aloud can be heard by everybody in the room."),
+    "notice_unsayable": _l("The guide cannot read this part aloud: %(parts)s. Please write it in Chinese words."),
     "notices_many": _l("Too many are planned for this device. Cancel some first."),
     "password_long": _l("The password is too long."),
     "password_weak": _l("The password needs 8 characters at least, and not always the same one."),
@@ -50,6 +51,7 @@ BY_CODE = {
 }
 
 
-def message(code: str) -> str:
-    """What to say about an error of that code."""
-    return str(BY_CODE.get(code, BY_CODE["internal"]))
+def message(code: str, **values: str) -> str:
+    """What to say about an error of that code, with what it is about."""
+    text = str(BY_CODE.get(code, BY_CODE["internal"]))
+    return text % values if values else text
