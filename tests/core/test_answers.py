@@ -184,7 +184,8 @@ def test_what_is_right_follows_what_is_refused(guide, text, kind):
 
 @pytest.mark.parametrize("text, wish", [
     ("讲讲规矩", EXPLAIN), ("先讲讲规矩", EXPLAIN), ("这个是怎么算的", EXPLAIN), ("不算了", LEAVE), ("我不想算了", LEAVE),
-    ("算了吧", LEAVE), ("你问这个做什么", WHY), ("为么子要问这个", WHY), ("会不会记下来", WHY), ("六五年", ""), ("不晓得", ""),
+    ("算了吧", LEAVE), ("算了", LEAVE), ("还是算了", LEAVE),
+    ("你问这个做什么", WHY), ("为么子要问这个", WHY), ("会不会记下来", WHY), ("六五年", ""), ("不晓得", ""),
 ])
 def test_what_is_wished_for_instead_of_an_answer(guide, text, wish):
     assert answer_reader(guide).wish(text) == wish

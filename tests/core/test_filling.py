@@ -366,6 +366,13 @@ def test_leaving(talk):
     assert talk(kind="M60").say("不算了").reply.node == "m4"
 
 
+@pytest.mark.parametrize("text", ["算了", "算了吧", "还是算了", "那算了", "算了算了", "算了，不问了"])
+def test_never_mind_opens_no_calculator(talk, text):
+    assert talk("m2_med").say(text).reply.state == "waiting"
+    assert talk(**MAN).say(text).reply.state == "waiting"
+    assert talk(kind="M60").say(text).reply.node in ("m4", "root")
+
+
 def test_after_the_result_the_rule_can_be_heard(talk, guide):
     one = talk(**MAN).press("1")
     assert one.heard(guide.nodes["m4_age"].more[0][0].text) and one.press("*").reply.node == "m4"
