@@ -101,7 +101,8 @@ class FormTurn:
         fields, spoken = self.guide.forms.fields, self._spoken_answers()
         for name in self._counting():
             if name in spoken:
-                self._spoken += [line.format(**spoken) for line in fields[name].read]
+                read = fields[name].never if _is_never(fields[name], self.session.answers[name]) else fields[name].read
+                self._spoken += [line.format(**spoken) for line in read]
         return self.say("form_check_keys")
 
     def _tell_result(self):
@@ -338,8 +339,15 @@ class FormTurn:
         return [(o.key, o.label) for o in field.options if o.key] if field else []
 
 
+def _is_never(field: Field, value: str) -> bool:
+    """True if no month at all was paid, which nobody calls 零个月."""
+    return bool(field.never) and value == "0"
+
+
 def spoken_answer(field: Field, value: str) -> str:
     """An answer as it is read back, in recorded parts."""
+    if _is_never(field, value):
+        return wording.joint("，".join(line.removesuffix("。") for line in field.never))
     match field.type:
         case "choice":
             return wording.joint(field.option(value).read)

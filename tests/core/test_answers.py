@@ -69,6 +69,33 @@ def test_months_that_were_paid(read, text, months):
     assert read(text, asked="months", answers=MAN) == ({"months": months}, "")
 
 
+@pytest.mark.parametrize("text, months", table("""
+    零三个月 = 147; 再加三个月 = 147; 还要加一年 = 156; 十二年零三个月 = 147; 三个月 = 3
+"""))
+def test_months_on_top_of_those_that_were_told_are_added(read, text, months):
+    assert read(text, answers={**MAN, "months": "144"}) == ({"months": months}, "")
+
+
+def test_months_that_were_wrong_are_replaced_and_the_years_stay(read):
+    assert read("零三个月", answers={**MAN, "months": "146"})[0] == {"months": "147"}
+    assert read("再加三个月", answers={**MAN, "months": "146"})[0] == {"months": "149"}
+
+
+def test_months_on_top_go_to_what_was_told_last(read):
+    assert read("零三个月", "m4_medgap", "med_local", {"sex": "F", "med_months": "240"})[0] == {"med_months": "243"}
+    assert read("零三个月", asked="months", answers=MAN)[0] == {"months": "3"}
+
+
+@pytest.mark.parametrize("text", ["六六年三月，男，几时退休", "六六年三月男几时退休", "男，六六年三月"])
+def test_a_sex_of_one_character_is_heard_in_a_sentence(read, text):
+    assert read(text, "m4_age")[0] == {"kind": "M60", "birth_year": "1966", "birth_month": "3"}
+
+
+@pytest.mark.parametrize("text", ["我女儿六六年三月生", "我孙女问的", "六六年三月的女儿", "男朋友"])
+def test_a_sex_inside_another_word_is_none(read, text):
+    assert "kind" not in read(text, "m4_age")[0]
+
+
 @pytest.mark.parametrize("text, amount", table("""
     六万 = 60000; 六万多 = 60000; 六万五 = 65000; 四千零七十二块五 = 4072.5; 60000 = 60000; 冇得钱 = 0; 四千零七十二块五毛三 = 4072.53
 """))
