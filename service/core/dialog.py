@@ -13,7 +13,7 @@ import datetime
 from dataclasses import dataclass, field, replace
 from typing import Iterable, Mapping
 
-from service.core import assessment, wording
+from service.core import assessment, clock, wording
 from service.core.filling import FormTurn
 from service.core.form import Filling
 from service.core.model import ABOUT, HELP, OPTION_KEYS, ROOT, Guide, Node, Sentence
@@ -424,7 +424,7 @@ class _Turn(FormTurn):
     def tell(self, sentences: Iterable[Sentence]) -> _Turn:
         """Content, with a warning in front of the first sentence whose facts may be out of date."""
         for sentence in sentences:
-            due = any(self.guide.facts[f].is_due(self.today) for f in sentence.facts)
+            due = any(clock.is_due(self.guide.facts[f], self.guide.facts, self.today) for f in sentence.facts)
             if due and not self._warned:
                 self.say("stale")
                 self._warned = True
@@ -539,7 +539,7 @@ class _Turn(FormTurn):
     def _age_of_guide(self) -> None:
         facts = self.guide.facts.values()
         newest = max((f.checked for f in facts), default=self.today)
-        due = sum(f.is_due(self.today) for f in facts)
+        due = sum(clock.is_due(f, self.guide.facts, self.today) for f in facts)
         self.say("about_checked", date=wording.date(newest))
         if due:
             self.say("about_due", count=wording.count(due))

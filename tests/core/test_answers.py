@@ -7,7 +7,7 @@ import pytest
 from service.core.answers import answer_reader
 from service.core.form import EXPLAIN, LEAVE, OPEN, UNSURE, WHY
 
-TODAY = datetime.date(2026, 11, 23)
+TODAY = datetime.date(2026, 11, 30)
 MAN = {"kind": "M60", "birth_year": "1969", "birth_month": "12"}
 
 

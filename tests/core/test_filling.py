@@ -9,7 +9,7 @@ from service.core.form import ASK, CHECK, LONGEST_ENTRY, OPEN, TOLD, WHICH
 from service.core.understanding import Expectation
 from service.core.wording import unjointed
 
-TODAY = datetime.date(2026, 11, 23)
+TODAY = datetime.date(2026, 11, 30)
 MAN = {"kind": "M60", "birth_year": "1969", "birth_month": "12"}
 YEAR, MONTH, PAID = "您是哪一年出生的？", "是几月出生的？", "养老您一共交了多少年，零几个月？"
 
@@ -17,13 +17,13 @@ YEAR, MONTH, PAID = "您是哪一年出生的？", "是几月出生的？", "养
 class Talk:
     """A talk in which one thing is done after the other."""
 
-    def __init__(self, guide, understanding, node, **answers):
-        self._guide, self._understanding = guide, understanding
+    def __init__(self, guide, understanding, node, today=TODAY, **answers):
+        self._guide, self._understanding, self.today = guide, understanding, today
         self.session = Session(answers=answers)
         self.do(Match(node=node))
 
     def do(self, outcome):
-        self.session, self.reply = advance(self._guide, self.session, outcome, TODAY)
+        self.session, self.reply = advance(self._guide, self.session, outcome, self.today)
         return self
 
     def press(self, keys):
@@ -32,7 +32,7 @@ class Talk:
         return self
 
     def say(self, text):
-        return self.do(self._understanding.interpret(text, Expectation.of(self.session, TODAY)))
+        return self.do(self._understanding.interpret(text, Expectation.of(self.session, self.today)))
 
     @property
     def form(self):
@@ -109,7 +109,9 @@ def test_what_was_said_is_not_asked(talk):
 def test_nobody_is_told_of_no_months(talk):
     one = talk("m4_gap", **MAN).say("冇交过")
     assert one.heard("养老还没有交过。") and "零个月" not in "".join(one.reply.sentences)
-    assert talk("m4_pension", **MAN).say("冇交过").heard("好，养老还没有交过。")
+    one = talk("m4_medgap", **MAN).say("十年").say("冇交过")
+    assert one.heard("医保一共交了十年。", "在湖南还没有交过。")
+    assert talk("m4_gap", **MAN).say("冇交过").say("不对，三年").say("不对，冇交过").heard("好，改成养老还没有交过。")
 
 
 # --- keys -------------------------------------------------------------------------------------------
