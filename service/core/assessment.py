@@ -46,7 +46,8 @@ PROMPTS = {name: frozenset(args.split()) for name, args in {
     "age_early": "month", "age_early_notice": "month", "age_late": "month",
     "resident_rule": "", "resident_when": "month", "resident_past": "month", "resident_years": "",
     "resident_enough": "", "resident_other": "",
-    "gap_missing": "missing required", "gap_missing_case": "missing required", "gap_lacking": "missing required", "gap_enough": "required",
+    "gap_missing": "missing required", "gap_missing_case": "missing required", "gap_lacking": "missing required",
+    "gap_enough": "required",
     "gap_need": "month required", "gap_need_past": "month required", "gap_need_alone": "required", "gap_when": "month",
     "gap_past": "month", "gap_in_time": "", "gap_short": "short", "gap_go_on": "", "gap_early": "month",
     "gap_early_notice": "month", "gap_open": "",
@@ -60,8 +61,7 @@ PROMPTS = {name: frozenset(args.split()) for name, args in {
     "pension_parts": "", "pension_no_months": "", "pension_never": "",
     "med_missing": "months", "med_enough": "", "med_missing_in": "year months", "med_enough_in": "year",
     "med_missing_total": "months", "med_enough_total": "", "med_missing_local": "months",
-    "med_enough_local": "",
-    "med_need": "year total local", "med_need_local": "year local", "med_open": "", "med_open_local": "",
+    "med_enough_local": "", "med_need": "year total local", "med_need_local": "year local", "med_open": "", "med_open_local": "",
     "med_pool": "", "med_resident": "",
 }.items()}
 """Every sentence of a result, with its placeholders; all of them are filled with recorded parts."""
@@ -421,9 +421,9 @@ def _gap_lines(rules: Rules, one: Retirement, gap: calculators.Gap, paid: int | 
     yield when
     yield from [Line("gap_in_time")] if gap.missing else ()
     early = None if past else calculators.earliest_possible(rules, one, paid, now)
-    notice = now.plus(rules.flexible.notice)
     if early:
-        yield Line("gap_early_notice" if early == notice > one.earliest else "gap_early", {"month": _when(early)}, spare=1)
+        waits = early == now.plus(rules.flexible.notice) > one.earliest
+        yield Line("gap_early_notice" if waits else "gap_early", {"month": _when(early)}, spare=1)
 
 
 def _resident_gap(rules: Rules, answers: Answers) -> Assessment:
@@ -475,7 +475,8 @@ def _assess_pension(rules: Rules, answers: Answers, today: datetime.date) -> Ass
     cases = {(kind, index): _pension(rules, r, index, answers) for kind, r in found.items()
              for index in (OPEN_INDEXES if given == OPEN else (given,))}
     later = any(not one.wage_is_of_year for one in cases.values())
-    lines = [*([Line("pension_later")] if later else []), *([Line("pension_retired")] if len(found) < len(every) else []),
+    retired = len(found) < len(every)
+    lines = [*([Line("pension_later")] if later else []), *([Line("pension_retired")] if retired else []),
              *_pension_lines(*_alike(found, cases)), *_pension_limits(rules, found, cases, answers, today)]
     facts = (*rules.pension.facts, *rules.divisors.facts, *rules.minimum.facts,
              *(f for one in cases.values() for f in one.limits.facts),
@@ -541,7 +542,8 @@ def _pension_limits(rules: Rules, found: Mapping[str, Retirement], cases: Mappin
     yield from () if counted else [Line("pension_no_balance", spare=2)]
     yield from [Line("pension_so_far", spare=4)] if any(r.month > now for r in found.values()) else ()
     yield Line("pension_transition", spare=5)
-    yield from [] if not counted or all(one.divisor_is_exact for one in of.values()) else [Line("pension_parts", spare=6)]
+    exact = all(one.divisor_is_exact for one in of.values())
+    yield from [Line("pension_parts", spare=6)] if counted and not exact else ()
 
 
 def _assess_medgap(rules: Rules, answers: Answers, today: datetime.date) -> Assessment:

@@ -32,7 +32,7 @@ def table(rows: str) -> list[tuple[str, str]]:
     男的 = M60; 男 = M60; 我是男的咯 = M60; 老倌子 = M60; 我老公 = M60; 女的 = F; 女同志 = F; 我堂客 = F; 帮我堂客问的 = F; 给我妈问的 = F
     女干部 = F55; 女工 = F50; 女的，工人 = F50; 女的，分不清 = FX; 作田的 = resident; 我是农民 = resident; 新农保 = resident
     我是下井的 = special; 特殊工种 = special; 病退的 = sick; 公务员 = official; 我早就退休了 = retired; 我已经退了 = retired
-    堂客 = F; 女的，原来五十退的 = F50
+    堂客 = F; 女的，原来五十退的 = F50; 我在机关上班的 = official; 机关里的 = official
 """))
 def test_who_it_is(read, text, kind):
     assert read(text, "m4_age", "kind") == ({"kind": kind}, "")

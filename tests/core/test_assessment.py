@@ -391,9 +391,10 @@ def cases():
         yield "m4_base", {"work": "flexible", "share": share}
 
 
-@pytest.mark.parametrize("day", [TODAY, datetime.date(2027, 2, 1), datetime.date(2029, 8, 9), datetime.date(2031, 12, 31)])
+@pytest.mark.parametrize("day", [TODAY, *(datetime.date(*day) for day in ((2027, 2, 1), (2029, 8, 9), (2031, 12, 31)))])
 def test_a_result_is_short_and_has_one_reserve_at_its_end(guide, day):
-    ends = {text for name in ("result_end", "result_end_medical", "stale", "stale_medical") for text in guide.prompts[name]}
+    names = ("result_end", "result_end_medical", "stale", "stale_medical")
+    ends = {text for name in names for text in guide.prompts[name]}
     for node, answers in cases():
         found = assess(guide.rules, node, answers, day)
         said = [unjointed(s) for s in sentences(found, guide.prompts, guide.facts, day)]
@@ -404,6 +405,14 @@ def test_a_result_is_short_and_has_one_reserve_at_its_end(guide, day):
         assert sum(s in ends for s in said[:-1]) == 0, said
         assert not found.results or said[-1] in ends or said[-1] == guide.prompts["gap_go_on"][-1], said
         assert not re.search("零个月|(?<![零年])(十[二三四五六七八九]|[二三四五六七八九]十.?)个月", told), said
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_no_part_of_a_rule_says_twice_that_something_is_not_known(guide, node):
+    for part in (guide.nodes[node].say, *guide.nodes[node].more):
+        told = "".join(sentence.text for sentence in part)
+        assert sum(told.count(hedge) for hedge in ("没有查到", "没有核实")) <= 1, told
+        assert not re.search("[一二三四五六七八九]十.?个月|一百.*个月", told), "years and months, as people say it"
 
 
 @pytest.mark.parametrize("node, answers", [

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from service.monitoring import health
-from service.monitoring.health import DEGRADED, FAILED, OK, Check, Health, clock_check, database_check, disk_check, is_ready
-from service.monitoring.health import redis_check, speech_model_check
+from service.monitoring.health import DEGRADED, FAILED, OK, Check, Health, clock_check, database_check, disk_check
+from service.monitoring.health import is_ready, redis_check, speech_model_check
 from service.store.database import open_database
 
 

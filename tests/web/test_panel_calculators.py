@@ -118,7 +118,8 @@ def test_what_does_not_count_is_no_fault(site):
                           "transitional pension", "That of 2026 is not confirmed"]),
     ("medical", {"sex": "F", "med_year": "2027", "med_months": "21", "med_months-rest": "8", "med_local": "10"},
      ["300 − 260", "40 months", "168 − 120", "48 months", "pooling"]),
-    ("gap", {**MAN, "kind": "resident", "months": "10"}, ["180 months = 15 years", "please ask the village", "it is not delayed"])])
+    ("gap", {**MAN, "kind": "resident", "months": "10"},
+     ["180 months = 15 years", "please ask the village", "it is not delayed"])])
 def test_the_working_is_shown_step_by_step(site, calculator, fields, wanted):
     answer = filled(site, calculator, fields)
     assert answer.status_code == 200 and Markup(text_of(answer)).wrong == []
