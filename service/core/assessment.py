@@ -515,7 +515,7 @@ def _pension_lines(found: Mapping[str, Retirement],
     for (kind, index), one in cases.items():
         by_index = "pension_low" if index == OPEN_INDEXES[0] else "pension_mean"
         yield _pension_line(f"pension_{kind}" if len(found) > 1 else by_index if indexes > 1 else "pension_total", one)
-        if len(cases) == 1 and one.account is not None:
+        if len(cases) == 1 and one.account:
             parts = {"basic": _tens(one.basic), "account": _tens(one.account)}
             yield Line("pension_split", parts, spare=3)
 
@@ -535,11 +535,11 @@ def _pension_limits(rules: Rules, found: Mapping[str, Retirement], cases: Mappin
     required = {k: calculators.minimum_months(rules, r.month.year) for k, r in found.items()}
     lacking = {months for months in required.values() if paid < months}
     if lacking and len(set(required.values())) == 1:
-        yield Line("pension_short", {"required": _months(lacking.pop())}, spare=1)
+        yield Line("pension_short", {"required": _months(lacking.pop())}, spare=2)
     elif lacking:
-        yield Line("pension_short_both", spare=1)
+        yield Line("pension_short_both", spare=2)
     counted = all(one.account is not None for one in of.values())
-    yield from () if counted else [Line("pension_no_balance", spare=2)]
+    yield from () if counted else [Line("pension_no_balance", spare=1)]
     yield from [Line("pension_so_far", spare=4)] if any(r.month > now for r in found.values()) else ()
     yield Line("pension_transition", spare=5)
     exact = all(one.divisor_is_exact for one in of.values())

@@ -261,6 +261,13 @@ def test_an_unknown_balance_is_left_out_and_said_so(told):
     assert figures[""].account is None and "pension_no_balance" in prompts and "pension_split" not in prompts
 
 
+@pytest.mark.parametrize("index", [OPEN, "0.6"])
+@pytest.mark.parametrize("who", [MAN, {**WORKING_WOMAN, "kind": "FX"}])
+def test_that_the_balance_is_not_in_it_is_told_whatever_else_gives_way(guide, who, index):
+    found = assess(guide.rules, "m4_pension", {**who, "months": "143", "index": index, "balance": OPEN}, TODAY)
+    assert guide.prompts["pension_no_balance"][0] in sentences(found, guide.prompts, guide.facts, TODAY)
+
+
 def test_an_unknown_index_is_told_low_and_mean(told):
     prompts, figures = told("m4_pension", {**PENSIONER, "index": OPEN})
     assert list(figures) == ["0.6", "1"] and prompts[:2] == ["pension_low", "pension_mean"]
