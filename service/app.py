@@ -30,10 +30,11 @@ from service.content.last_good import LastGood
 from service.content.live import LiveGuide, watch
 from service.content.sentences import sentences
 from service.core.classifier import Classifier
+from service.core.clock import is_believed
 from service.core.model import Guide
 from service.errors import ModelError
 from service.listening import Listening
-from service.monitoring.health import Health, database_check, disk_check, redis_check, speech_model_check
+from service.monitoring.health import Health, clock_check, database_check, disk_check, redis_check, speech_model_check
 from service.monitoring.metrics import Metrics
 from service.monitoring.turn_log import TurnLog
 from service.settings import Settings
@@ -213,7 +214,7 @@ def create_app(settings: Settings) -> Service:
         flask.wsgi_app = ProxyFix(flask.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies,
                                   x_host=settings.proxies)
     flask.register_blueprint(create_family(FamilyVoices(settings.family_dir), talks, speaker, recognizer))
-    health = _health(settings, engine, listening)
+    health = _health(settings, engine, listening, talks)
     editor = GuideEditor(settings.prompts_dir, recognizer and recognizer.knows)
     panel = Panel(care, talks, editor, Misses(engine, utc_now),
                   Publishing(engine, editor, guide, care.audit, utc_now),
@@ -229,9 +230,10 @@ def create_app(settings: Settings) -> Service:
     return Service(talks, care, listening, guide, speaker, flask, guard, stop, pool, sharing, health, metrics, turn_log)
 
 
-def _health(settings: Settings, engine: Engine, listening: Listening) -> Health:
+def _health(settings: Settings, engine: Engine, listening: Listening, talks: Talks) -> Health:
     """What this process needs to serve."""
     looks = {"database": partial(database_check, engine), "disk": partial(disk_check, settings.data_dir),
+             "clock": lambda: clock_check(is_believed(talks.edition.guide.facts, utc_now().astimezone().date())),
              "speech model": lambda: speech_model_check(listening.available)}
     if settings.redis_url:
         looks["redis"] = partial(redis_check, settings.redis_url)

@@ -35,7 +35,7 @@ from service.speech.recognizer import Hearing
 from service.talks import Edition
 
 SET = PROJECT / "tests" / "sets" / "numbers"
-TODAY = datetime.date(2026, 11, 24)
+TODAY = datetime.date(2026, 11, 30)
 """The day from which the set's texts are meant."""
 QUESTIONS = {"birth": ("m4_age", BIRTH_YEAR), "months": ("m4_gap", "months"), "amount": ("m4_pension", "balance"),
              "year": ("m4_medgap", "med_year")}

@@ -380,13 +380,18 @@ def test_a_clock(tmp_path, monkeypatch):
     written = NOW - datetime.timedelta(days=30)
     os.utime(tmp_path / "system.yaml", (written.timestamp(),) * 2)
     monkeypatch.setattr(machine, "_told", lambda _: "yes")
-    is_said(machine.clock(NOW, None, tmp_path), OK, "2027 年 3 月 1 日 12:00")
-    is_said(machine.clock(NOW, NOW + datetime.timedelta(hours=1), tmp_path), OK)
-    is_said(machine.clock(NOW, NOW + datetime.timedelta(days=400), tmp_path), FAILED, "上一次对话")
-    is_said(machine.clock(NOW.replace(year=2000), None, tmp_path), FAILED, "钟慢了")
-    is_said(machine.clock(NOW.astimezone(datetime.UTC), None, tmp_path), DEGRADED, "Asia/Shanghai")
+    is_said(machine.clock(NOW, None, tmp_path, {}), OK, "2027 年 3 月 1 日 12:00")
+    is_said(machine.clock(NOW, NOW + datetime.timedelta(hours=1), tmp_path, {}), OK)
+    is_said(machine.clock(NOW, NOW + datetime.timedelta(days=400), tmp_path, {}), FAILED, "上一次对话")
+    is_said(machine.clock(NOW.replace(year=2000), None, tmp_path, {}), FAILED, "钟慢了")
+    is_said(machine.clock(NOW.astimezone(datetime.UTC), None, tmp_path, {}), DEGRADED, "Asia/Shanghai")
     monkeypatch.setattr(machine, "_told", lambda _: "no")
-    is_said(machine.clock(NOW, None, tmp_path), DEGRADED, "对过时")
+    is_said(machine.clock(NOW, None, tmp_path, {}), DEGRADED, "对过时")
+    monkeypatch.setattr(machine, "_told", lambda _: "yes")
+    facts = {"one": SimpleNamespace(checked=NOW.date())}
+    is_said(machine.clock(NOW, None, tmp_path, facts), OK)
+    is_said(machine.clock(NOW - datetime.timedelta(days=1), None, tmp_path, facts), FAILED, "日子不对", "算一算先不算")
+    is_said(machine.clock(NOW.replace(year=2038), None, tmp_path, facts), FAILED, "日子不对")
 
 
 def test_a_browser(tmp_path, monkeypatch):

@@ -173,7 +173,8 @@ def forms_of(raw: Mapping) -> Forms:
 
 
 def _field(name: str, raw: dict) -> form.Field:
-    texts = {part: tuple(raw.get(part, ())) for part in ("ask", "again", "read", "unsure", "cues", "yearly", "monthly", "same")}
+    parts = ("ask", "again", "read", "never", "unsure", "cues", "yearly", "monthly", "same")
+    texts = {part: tuple(raw.get(part, ())) for part in parts}
     options = tuple(form.FieldOption(o["value"], o["label"], o["read"], tuple(o["phrases"]),
                                      str(o["key"]) if "key" in o else None, tuple(o.get("unless_before", ())),
                                      tuple(o.get("unless_behind", ())), o.get("unknown", False))

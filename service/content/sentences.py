@@ -63,7 +63,8 @@ def _forms(guide: Guide) -> Iterable[str]:
     """Questions, what can be answered, and the parts of what is read back."""
     option_line = guide.prompts["option_line"]
     for one in guide.forms.fields.values():
-        yield from (*one.ask, *one.again, *one.unsure)
+        yield from (*one.ask, *one.again, *one.unsure, *one.never)
+        yield from (text.removesuffix("。") for text in one.never)
         yield from _fixed(one.read)
         labels = [(o.label, o.key) for o in one.options if o.key]
         labels += [(one.title, str(n)) for n in range(1, WRONG_AT_MOST + 1) if one.read]

@@ -29,7 +29,9 @@ LONGEST_REFUSED = 8
 NEGATED_WITHIN = 4
 """Characters before a phrase in which a word may make it its opposite."""
 SHORTEST_SPOTTED = 2
-"""Characters of a phrase that is found inside a sentence: 女 is also in 女儿."""
+"""Characters of a phrase that is found anywhere inside a sentence: 女 is also in 女儿."""
+_APART = (r"(?<![^\s，,、。；;年月日号岁生是])", r"(?=$|[\s，,、。；;0-9〇零一二两三四五六七八九十几哪多好])")
+"""Around a shorter one, so that it is a word of its own: 六六年三月男几时退休."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,7 @@ class AnswerReader:
                 for phrase in (option.label, *_phrases(reader, option.phrases)):
                     found.setdefault(bare(phrase), option.value)
             self._options[one.id] = found
-        self._spotted = {name: _any_of((p for p in found if len(p) >= SHORTEST_SPOTTED), _BETWEEN)
-                         for name, found in self._options.items()}
+        self._spotted = {name: _spotted(found) for name, found in self._options.items()}
         self._unknowns = _any_of(map(bare, self._unknown))
         refusal = _any_of(forms.refusals).pattern
         self._refused = re.compile(f"(?:{refusal})[^，。,；]{{1,{LONGEST_REFUSED}}}?(?:[，。,；]|(?=我?是)|$)")
@@ -144,7 +145,7 @@ class _Work:
 
     def read(self) -> Reading:
         open_question = self._fields.get(self._asked)
-        if open_question:
+        if not self._add() and open_question:
             self._answer(open_question)
         # What has a cue of its own goes first, and leaves the rest to what has none.
         for one in sorted(self._fields.values(), key=lambda f: not f.cues):
@@ -154,6 +155,23 @@ class _Work:
                 self._values = {**one.implies, **self._values}
         self._check()
         return Reading(self._values, self._problem, self._text)
+
+    # --- what comes on top -----------------------------------------------------------------------
+
+    def _add(self) -> bool:
+        """Months on top of the last ones that were answered: 零三个月 or 再加三个月 behind 十二年."""
+        told = [f.target for f in self._fields.values() if f.type == MONTHS]
+        told = [name for name in told if self._answers.get(name, OPEN) != OPEN]
+        if not told:
+            return False
+        before, odd = int(self._answers[told[-1]]), numerals.odd_months(self._text)
+        if odd:
+            # 十二年零两个月 and then 零三个月: the months were wrong, or not heard.
+            before -= before % 12
+        found = odd or numerals.added_months(self._text)
+        if found:
+            self._take(told[-1], str(before + found.value), found.start, found.end)
+        return bool(found)
 
     # --- the open question -----------------------------------------------------------------------
 
@@ -284,6 +302,13 @@ def _digits(found: numerals.Found) -> str:
 
 def _phrases(reader: Templates, lines: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for line in lines for text in reader.expand(line)))
+
+
+def _spotted(phrases: Iterable[str]) -> re.Pattern:
+    """Any of the phrases where it is meant by itself inside a sentence."""
+    long, short = (_any_of((p for p in phrases if (len(p) >= SHORTEST_SPOTTED) == is_long), _BETWEEN).pattern
+                   for is_long in (True, False))
+    return re.compile(f"{long}|{_APART[0]}(?:{short}){_APART[1]}")
 
 
 def _any_of(phrases: Iterable[str], between: str = "") -> re.Pattern:

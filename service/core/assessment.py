@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Callable, Iterable, Mapping
 
-from service.core import calculators, wording
+from service.core import calculators, clock, wording
 from service.core.calculators import Retirement
 from service.core.form import OPEN, Answers
 from service.core.model import Fact
@@ -22,12 +22,16 @@ CASES = {"F": ("F55", "F50"), "FX": ("F55", "F50")}
 OTHERWISE = ("special", "sick", "official", "retired")
 """Who is outside the rules; what is told to them is a prompt of that name."""
 RESIDENT = "resident"
+NEVER = "0"
+"""Months of who never paid."""
 OLDEST = 110
 """Years; nobody who asks is older."""
 WORKING_AGE = 16
 """Years from which somebody may work (劳动法 art. 15)."""
 SAYS_IT_IS_OLD = ("base_unconfirmed", "pension_later")
 """Prompts that say that newer figures are not confirmed."""
+ENDS = ("result_end", "result_end_medical")
+"""Prompts of the reserve that a result ends with."""
 OPEN_INDEXES = ("0.6", "1")
 """Average indexes that are told to who does not know their own."""
 
@@ -35,28 +39,34 @@ CHOICES = ("kind", "woman", "work", "share", "sex", "index")
 """Fields whose answers are no numbers."""
 
 PROMPTS = {name: frozenset(args.split()) for name, args in {
-    "stale_medical": "", "result_dated": "month", "result_about": "", "result_about_medical": "",
-    "result_ask": "", "result_ask_medical": "",
+    "stale_medical": "", "result_end": "", "result_end_medical": "", "clock_wrong": "", "clock_wrong_medical": "",
     "result_young": "", "result_special": "", "result_sick": "", "result_official": "", "result_retired": "",
-    "result_retired_medical": "",
-    "case_M60": "", "case_F55": "", "case_F50": "", "case_low": "", "case_mean": "",
-    "age_delay": "born delay", "age_no_delay": "born", "age_when": "age month", "age_past": "age month",
-    "age_early": "month", "age_late": "month",
-    "resident_rule": "", "resident_when": "month", "resident_past": "month", "resident_months": "",
-    "resident_other": "", "gap_need": "month required", "gap_need_past": "month required",
-    "gap_missing": "paid missing", "gap_enough": "paid",
-    "gap_in_time": "", "gap_short": "short", "gap_go_on": "", "gap_early": "month", "gap_open": "",
-    "base_year": "year", "base_unconfirmed": "year", "base_within": "amount", "base_floor": "amount",
-    "base_ceiling": "amount", "base_monthly": "amount", "base_credited": "amount", "base_lowest": "amount",
-    "base_highest": "amount",
-    "pension_basic": "amount", "pension_account": "amount", "pension_total": "amount", "pension_no_balance": "",
-    "pension_year": "year", "pension_later": "", "pension_so_far": "", "pension_short": "required",
-    "pension_transition": "", "pension_parts": "", "pension_no_months": "",
-    "med_need": "year total local", "med_missing_total": "months", "med_enough_total": "",
-    "med_missing_local": "months", "med_enough_local": "", "med_missing": "months", "med_enough": "", "med_open": "",
-    "med_open_local": "", "med_pool": "", "med_resident": "",
+    "result_retired_medical": "", "case_M60": "", "case_F55": "", "case_F50": "",
+    "age_when": "month delay", "age_when_old": "month", "age_past": "month", "age_then": "age",
+    "age_early": "month", "age_early_notice": "month", "age_late": "month",
+    "resident_rule": "", "resident_when": "month", "resident_past": "month", "resident_years": "",
+    "resident_enough": "", "resident_other": "",
+    "gap_missing": "missing required", "gap_missing_case": "missing required", "gap_lacking": "missing required",
+    "gap_enough": "required",
+    "gap_need": "month required", "gap_need_past": "month required", "gap_need_alone": "required", "gap_when": "month",
+    "gap_past": "month", "gap_in_time": "", "gap_short": "short", "gap_go_on": "", "gap_early": "month",
+    "gap_early_notice": "month", "gap_open": "",
+    "base_unconfirmed": "", "base_within": "amount", "base_floor": "amount", "base_ceiling": "amount",
+    "base_monthly": "year amount", "base_credited": "amount", "base_lowest": "year amount",
+    "base_highest": "year amount",
+    "pension_later": "", "pension_total": "year amount", "pension_F55": "year amount", "pension_F50": "year amount",
+    "pension_low": "year amount", "pension_mean": "year amount", "pension_least": "year amount",
+    "pension_most": "year amount", "pension_retired": "", "pension_split": "basic account", "pension_no_balance": "",
+    "pension_so_far": "", "pension_short": "required", "pension_short_both": "", "pension_transition": "",
+    "pension_parts": "", "pension_no_months": "", "pension_never": "",
+    "med_missing": "months", "med_enough": "", "med_missing_in": "year months", "med_enough_in": "year",
+    "med_missing_total": "months", "med_enough_total": "", "med_missing_local": "months",
+    "med_enough_local": "", "med_need": "year total local", "med_need_local": "year local", "med_open": "", "med_open_local": "",
+    "med_pool": "", "med_resident": "",
 }.items()}
 """Every sentence of a result, with its placeholders; all of them are filled with recorded parts."""
+LONGEST = 75
+"""Characters of a result: 25 s at 180 a minute. Nobody keeps more in mind."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,8 @@ class Line:
 
     prompt: str
     values: Mapping[str, str] = field(default_factory=dict)
+    spare: int = 0
+    """0 if it must be said; else the higher, the sooner it gives way where there is no time for all."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +123,9 @@ def _needed_age(_rules: Rules, answers: Answers) -> tuple[str, ...]:
 
 
 def _needed_gap(_rules: Rules, answers: Answers) -> tuple[str, ...]:
+    if answers.get("kind") == RESIDENT:
+        # Nothing follows from a birth, and from months only if they were told.
+        return ("kind", *(["months"] if "months" in answers else []))
     return _who(answers, "months")
 
 
@@ -130,7 +145,7 @@ def _needed_base(_rules: Rules, answers: Answers) -> tuple[str, ...]:
 def _needed_pension(_rules: Rules, answers: Answers) -> tuple[str, ...]:
     if answers.get("kind") == RESIDENT:
         return ("kind",)
-    if answers.get("months") == OPEN:
+    if answers.get("months") in (OPEN, NEVER):
         return _who(answers, "months")
     return _who(answers, "months", "index", "balance")
 
@@ -140,7 +155,7 @@ def _needed_medgap(rules: Rules, answers: Answers) -> tuple[str, ...]:
     if _outside("m4_medgap", answers) in (RESIDENT, *OTHERWISE):
         return sex if "sex" in answers else ()
     year = () if _retirement_years(rules, answers) else ("med_year",)
-    local = () if answers.get("med_months") == OPEN else ("med_local",)
+    local = () if answers.get("med_months") in (OPEN, NEVER) else ("med_local",)
     return *sex, *year, "med_months", *local
 
 
@@ -190,12 +205,34 @@ def _working_months(answers: Answers, today: datetime.date) -> int:
 
 def sentences(found: Assessment, prompts: Mapping[str, tuple[str, ...]], facts: Mapping[str, Fact],
               today: datetime.date) -> list[str]:
-    """What is told, with a warning in front if a figure may be out of date and nothing else says so."""
-    due = any(facts[name].is_due(today) for name in found.facts)
-    warns = due and not any(line.prompt in SAYS_IT_IS_OLD for line in found.lines)
-    medical = any(line.prompt == "result_ask_medical" for line in found.lines)
-    said = list(prompts["stale_medical" if medical else "stale"]) if warns else []
-    return said + [text.format(**line.values) for line in found.lines for text in prompts[line.prompt]]
+    """What is told, as far as there is time for it.
+
+    The reserve comes last, and once: that a figure may be out of date stands in its place if nothing else says so.
+    """
+    lines = found.lines
+    due = any(clock.is_due(facts[name], facts, today) for name in found.facts)
+    if due and not any(line.prompt in SAYS_IT_IS_OLD for line in lines):
+        medical = any(line.prompt == "result_end_medical" for line in lines)
+        lines = (*(line for line in lines if line.prompt not in ENDS), Line("stale_medical" if medical else "stale"))
+    return [text for line in _in_time(lines, prompts) for text in _texts(line, prompts)]
+
+
+def _texts(line: Line, prompts: Mapping[str, tuple[str, ...]]) -> list[str]:
+    return [text.format(**line.values) for text in prompts[line.prompt]]
+
+
+def _in_time(lines: Iterable[Line], prompts: Mapping[str, tuple[str, ...]]) -> list[Line]:
+    """What must be said, and of the rest what there is time for; lines of the same ``spare`` stay or go together."""
+    lines = list(lines)
+    takes: dict[int, int] = {0: 0}
+    for line in lines:
+        takes[line.spare] = takes.get(line.spare, 0) + sum(map(wording.length, _texts(line, prompts)))
+    left, kept = LONGEST, set()
+    for spare in sorted(takes):
+        if spare == 0 or takes[spare] <= left:
+            kept.add(spare)
+            left -= takes[spare]
+    return [line for line in lines if line.spare in kept]
 
 
 # --- what follows ---------------------------------------------------------------------------------
@@ -211,10 +248,15 @@ def assess(rules: Rules, node: str, answers: Answers, today: datetime.date) -> A
     return _ASSESS[node](rules, answers, today)
 
 
+def without_day(node: str) -> Assessment:
+    """What is told where the clock cannot be right: every figure would rest on a wrong day."""
+    return Assessment((Line("clock_wrong_medical" if node == "m4_medgap" else "clock_wrong"),))
+
+
 def is_outside(node: str, answers: Answers) -> bool:
     """True if no figure follows from the answers, so that nothing need be read back."""
     who = _outside(node, answers)
-    return who in OTHERWISE or who == RESIDENT and node in ("m4_base", "m4_pension", "m4_medgap")
+    return who in OTHERWISE or who == RESIDENT and node != "m4_age"
 
 
 def _outside(node: str, answers: Answers) -> str:
@@ -283,13 +325,8 @@ def _yuan(amount: Decimal) -> str:
     return wording.joint(*wording.yuan(int(amount.quantize(Decimal(1), calculators.ROUND_HALF_UP))))
 
 
-def _end(medical: bool = False) -> tuple[Line, ...]:
-    tail = "_medical" if medical else ""
-    return Line(f"result_about{tail}"), Line(f"result_ask{tail}")
-
-
-def _dated(today: datetime.date) -> Line:
-    return Line("result_dated", {"month": _when(_month(today))})
+def _end(medical: bool = False) -> Line:
+    return Line("result_end_medical" if medical else "result_end")
 
 
 def _cases(found: Mapping[str, Retirement], tell: Callable[[Retirement], Iterable[Line]]) -> list[Line]:
@@ -305,110 +342,131 @@ def _assess_age(rules: Rules, answers: Answers, today: datetime.date) -> Assessm
     if answers["kind"] == RESIDENT:
         return _resident_age(rules, answers, today)
     found = _retirements(rules, answers)
-    lines = _cases(found, lambda r: _age_lines(r, _month(today), alone=len(found) == 1))
+    lines = _cases(found, lambda r: _age_lines(rules, r, _month(today), alone=len(found) == 1))
     facts = tuple(dict.fromkeys(f for r in found.values() for f in r.kind.facts))
-    return Assessment((*lines, _dated(today), *_end()), facts, _results(found))
+    return Assessment((*lines, _end()), facts, _results(found))
 
 
 def _results(found: Mapping[str, object]) -> tuple[Result, ...]:
     return tuple(Result(case if len(found) > 1 else "", figures) for case, figures in found.items())
 
 
-def _age_lines(one: Retirement, now: Month, alone: bool) -> Iterable[Line]:
-    born = _when(one.birth)
-    yield (Line("age_delay", {"born": born, "delay": _months(one.delay)}) if one.delay
-           else Line("age_no_delay", {"born": born}))
-    past = one.month <= now
-    values = {"age": wording.joint(*wording.age(one.age_months)), "month": _when(one.month)}
-    yield Line("age_past" if past else "age_when", values)
+def _age_lines(rules: Rules, one: Retirement, now: Month, alone: bool) -> Iterable[Line]:
+    past, when = one.month <= now, {"month": _when(one.month)}
+    if past:
+        yield Line("age_past", when)
+    elif one.delay:
+        yield Line("age_when", {**when, "delay": _months(one.delay)})
+    else:
+        yield Line("age_when_old", when)
+    yield Line("age_then", {"age": wording.joint(*wording.age(one.age_months))}, spare=0 if alone else 1)
     if alone and not past:
-        yield Line("age_early", {"month": _when(max(one.earliest, now))})
-        yield Line("age_late", {"month": _when(one.latest)})
+        earliest = calculators.earliest_choice(rules, one, now)
+        yield from _early("age_early", earliest, one) if earliest else ()
+        yield Line("age_late", {"month": _when(one.latest)}, spare=2)
+
+
+def _early(prompt: str, month: Month, one: Retirement) -> Iterable[Line]:
+    """The first month that may be chosen; where the window is open already, why it is not today."""
+    yield Line(f"{prompt}_notice" if month > one.earliest else prompt, {"month": _when(month)}, spare=1)
 
 
 def _resident_age(rules: Rules, answers: Answers, today: datetime.date) -> Assessment:
     month = _birth(answers).plus(12 * rules.resident.age)
     told = "resident_past" if month <= _month(today) else "resident_when"
-    return Assessment((Line("resident_rule"), Line(told, {"month": _when(month)}), _dated(today), *_end()),
-                      rules.resident.facts)
+    return Assessment((Line(told, {"month": _when(month)}), Line("resident_rule"), _end()), rules.resident.facts)
 
 
 def _assess_gap(rules: Rules, answers: Answers, today: datetime.date) -> Assessment:
     if answers["kind"] == RESIDENT:
-        return _resident_gap(rules, answers, today)
+        return _resident_gap(rules, answers)
     found, now = _retirements(rules, answers), _month(today)
     paid = None if answers["months"] == OPEN else int(answers["months"])
     gaps = {kind: calculators.gap(rules, r, paid or 0, now) for kind, r in found.items()}
-    lines = _cases(found, lambda r: _gap_lines(rules, r, gaps[r.kind.id], paid, now, alone=len(found) == 1))
+    if len(found) > 1:
+        lines = _cases(found, lambda r: [_gap_of_case(gaps[r.kind.id], paid)])
+    else:
+        (one, gap), = zip(found.values(), gaps.values())
+        lines = list(_gap_lines(rules, one, gap, paid, now))
+    ends = [] if any(line.prompt == "gap_go_on" for line in lines) else [_end()]
     facts = (*rules.minimum.facts, *(f for r in found.values() for f in r.kind.facts))
-    return Assessment((*lines, *([Line("gap_open")] if paid is None else []), _dated(today), *_end()),
+    return Assessment((*lines, *([Line("gap_open")] if paid is None else []), *ends),
                       tuple(dict.fromkeys(facts)), _results(gaps) if paid is not None else ())
 
 
-def _gap_lines(rules: Rules, one: Retirement, gap: calculators.Gap, paid: int | None, now: Month,
-               alone: bool) -> Iterable[Line]:
-    past = one.month <= now
-    yield Line("gap_need_past" if past else "gap_need", {"month": _when(one.month), "required": _months(gap.required)})
+def _gap_of_case(gap: calculators.Gap, paid: int | None) -> Line:
+    """One of two cases: there is no time for more than a sentence."""
+    required = {"required": _months(gap.required)}
     if paid is None:
-        return
-    yield from _missing(paid, gap.missing)
+        return Line("gap_need_alone", required)
     if gap.missing:
-        yield from ([Line("gap_short", {"short": _months(gap.short)})] if gap.short and not past else [])
-        yield Line("gap_go_on" if gap.short else "gap_in_time")
-    early = None if past or not alone else calculators.earliest_possible(rules, one, paid, now)
+        return Line("gap_missing_case", {"missing": _months(gap.missing), **required})
+    return Line("gap_enough", required)
+
+
+def _gap_lines(rules: Rules, one: Retirement, gap: calculators.Gap, paid: int | None, now: Month) -> Iterable[Line]:
+    past, required = one.month <= now, {"required": _months(gap.required)}
+    when = Line("gap_past" if past else "gap_when", {"month": _when(one.month)}, spare=2 if gap.short else 0)
+    if paid is None:
+        yield Line("gap_need_past" if past else "gap_need", {**when.values, **required})
+        return
+    missing = {"missing": _months(gap.missing), **required}
+    if gap.short:
+        # It ends with whom to ask, and so needs no other reserve.
+        yield Line("gap_lacking", missing)
+        yield from () if past else [Line("gap_short", {"short": _months(gap.short)}, spare=1)]
+        yield from (when, Line("gap_go_on"))
+        return
+    yield Line("gap_missing", missing) if gap.missing else Line("gap_enough", required)
+    yield when
+    yield from [Line("gap_in_time")] if gap.missing else ()
+    early = None if past else calculators.earliest_possible(rules, one, paid, now)
     if early:
-        yield Line("gap_early", {"month": _when(early)})
+        waits = early == now.plus(rules.flexible.notice) > one.earliest
+        yield Line("gap_early_notice" if waits else "gap_early", {"month": _when(early)}, spare=1)
 
 
-def _missing(paid: int, missing: int) -> Iterable[Line]:
-    if missing:
-        yield Line("gap_missing", {"paid": _months(paid), "missing": _months(missing)})
-    else:
-        yield Line("gap_enough", {"paid": _months(paid)})
-
-
-def _resident_gap(rules: Rules, answers: Answers, today: datetime.date) -> Assessment:
-    lines = [Line("resident_rule"), Line("resident_months")]
-    if answers["months"] == OPEN:
-        lines.append(Line("gap_open"))
-    else:
-        paid = int(answers["months"])
-        lines += _missing(paid, max(0, rules.resident.months - paid))
-    return Assessment((*lines, _dated(today), *_end()), rules.resident.facts)
+def _resident_gap(rules: Rules, answers: Answers) -> Assessment:
+    """No number: who was old when it began needs fewer years, and only the village knows."""
+    paid = answers.get("months", OPEN)
+    enough = paid != OPEN and int(paid) >= rules.resident.months
+    return Assessment((Line("resident_enough" if enough else "resident_years"), Line("resident_rule")),
+                      rules.resident.facts)
 
 
 def _assess_base(rules: Rules, answers: Answers, today: datetime.date) -> Assessment:
     if answers["work"] == RESIDENT:
-        return Assessment((Line("resident_other"), Line("result_ask")))
+        return Assessment((Line("resident_other"),))
     limits, work = calculators.newest_confirmed(rules), answers["work"]
     stated = {"floor": str(limits.floor), "ceiling": str(limits.ceiling)}
     given = answers["wage"] if work == "employee" else answers["share"]
     given = answers["chosen"] if given == "own" else given
     bases = ("floor", "ceiling") if given == OPEN else (given,)
     paid = {b: calculators.contribution(rules, limits.year, work, Decimal(stated.get(b, b))) for b in bases}
-    lines = [Line("base_year", {"year": _year(limits.year)})]
+    year = {"year": _year(limits.year)}
+    lines = [Line("base_unconfirmed")] if today.year > limits.year else []
     if given == OPEN:
-        lines += [Line("base_lowest", {"amount": _yuan(paid["floor"].monthly)}),
-                  Line("base_highest", {"amount": _yuan(paid["ceiling"].monthly)})]
+        lines += [Line("base_lowest", {**year, "amount": _yuan(paid["floor"].monthly)}),
+                  Line("base_highest", {**year, "amount": _yuan(paid["ceiling"].monthly)})]
     else:
-        lines += _base_lines(paid[given], work)
-    if today.year > limits.year:
-        lines.append(Line("base_unconfirmed", {"year": _year(today.year)}))
-    return Assessment((*lines, *_end()), (*limits.facts, *rules.rates.facts), _results(paid))
+        lines += [Line("base_monthly", {**year, "amount": _yuan(paid[given].monthly)}), *_base_lines(paid[given], work)]
+    return Assessment((*lines, _end()), (*limits.facts, *rules.rates.facts), _results(paid))
 
 
 def _base_lines(paid: calculators.Contribution, work: str) -> Iterable[Line]:
-    yield Line(f"base_{paid.at}", {"amount": _yuan(paid.base)})
-    yield Line("base_monthly", {"amount": _yuan(paid.monthly)})
+    """How it comes about."""
+    yield Line(f"base_{paid.at}", {"amount": _yuan(paid.base)}, spare=1)
     if work == "flexible":
-        yield Line("base_credited", {"amount": _yuan(paid.credited)})
+        yield Line("base_credited", {"amount": _yuan(paid.credited)}, spare=2)
 
 
 def _assess_pension(rules: Rules, answers: Answers, today: datetime.date) -> Assessment:
     if answers["kind"] == RESIDENT:
-        return Assessment((Line("resident_other"), Line("result_ask")))
+        return Assessment((Line("resident_other"),))
     if answers["months"] == OPEN:
         return Assessment((Line("pension_no_months"),))
+    if answers["months"] == NEVER:
+        return Assessment((Line("pension_never"),))
     every = _retirements(rules, answers)
     found = {k: r for k, r in every.items() if r.month.year >= _first_pension_year(rules)}
     if not found:
@@ -416,16 +474,17 @@ def _assess_pension(rules: Rules, answers: Answers, today: datetime.date) -> Ass
     given = answers["index"]
     cases = {(kind, index): _pension(rules, r, index, answers) for kind, r in found.items()
              for index in (OPEN_INDEXES if given == OPEN else (given,))}
-    retired = [line for k in every if k not in found for line in (Line(f"case_{k}"), Line("result_retired"))]
-    lines = [*retired, *([Line(f"case_{k}") for k in found] if retired else []), *_pension_lines(*_alike(found, cases))]
-    lines += _pension_limits(rules, found, cases, answers, today)
+    later = any(not one.wage_is_of_year for one in cases.values())
+    retired = len(found) < len(every)
+    lines = [*([Line("pension_later")] if later else []), *([Line("pension_retired")] if retired else []),
+             *_pension_lines(*_alike(found, cases)), *_pension_limits(rules, found, cases, answers, today)]
     facts = (*rules.pension.facts, *rules.divisors.facts, *rules.minimum.facts,
              *(f for one in cases.values() for f in one.limits.facts),
              *(f for r in found.values() for f in r.kind.facts))
     named = {" ".join(filter(None, (kind if len(found) > 1 else "", index if given == OPEN else ""))): p
              for (kind, index), p in cases.items()}
     results = tuple(Result(case, p) for case, p in named.items())
-    return Assessment((*lines, *_end()), tuple(dict.fromkeys(facts)), results)
+    return Assessment((*lines, _end()), tuple(dict.fromkeys(facts)), results)
 
 
 def _alike(found: Mapping[str, Retirement], cases: Mapping[tuple[str, str], calculators.Pension]) -> tuple[dict, dict]:
@@ -446,17 +505,23 @@ def _pension(rules: Rules, one: Retirement, index: str, answers: Answers) -> cal
 
 
 def _pension_lines(found: Mapping[str, Retirement],
-                   cases: Mapping[tuple[str, str], calculators.Pension]) -> list[Line]:
-    lines: list[Line] = []
+                   cases: Mapping[tuple[str, str], calculators.Pension]) -> Iterable[Line]:
+    """The figures: one, one of each case, or of many cases the least and the most."""
+    indexes = len({index for _, index in cases})
+    if len(found) > 1 and indexes > 1:
+        yield _pension_line("pension_least", min(cases.values(), key=lambda one: one.spoken_total))
+        yield _pension_line("pension_most", max(cases.values(), key=lambda one: one.spoken_total))
+        return
     for (kind, index), one in cases.items():
-        first = index == next(i for k, i in cases if k == kind)
-        lines += [Line(f"case_{kind}")] if len(found) > 1 and first else []
-        lines += [Line("case_low" if index == OPEN_INDEXES[0] else "case_mean")] if len(cases) > len(found) else []
-        if len(cases) == 1 and one.account is not None:
-            lines += [Line("pension_basic", {"amount": _tens(one.basic)}),
-                      Line("pension_account", {"amount": _tens(one.account)})]
-        lines.append(Line("pension_total", {"amount": _tens(one.total)}))
-    return lines
+        by_index = "pension_low" if index == OPEN_INDEXES[0] else "pension_mean"
+        yield _pension_line(f"pension_{kind}" if len(found) > 1 else by_index if indexes > 1 else "pension_total", one)
+        if len(cases) == 1 and one.account:
+            parts = {"basic": _tens(one.basic), "account": _tens(one.account)}
+            yield Line("pension_split", parts, spare=3)
+
+
+def _pension_line(prompt: str, one: calculators.Pension) -> Line:
+    return Line(prompt, {"year": _year(one.limits.year), "amount": _yuan(one.spoken_total)})
 
 
 def _tens(amount: Decimal) -> str:
@@ -464,48 +529,46 @@ def _tens(amount: Decimal) -> str:
 
 
 def _pension_limits(rules: Rules, found: Mapping[str, Retirement], cases: Mapping[tuple[str, str], calculators.Pension],
-                    answers: Answers, today: datetime.date) -> list[Line]:
+                    answers: Answers, today: datetime.date) -> Iterable[Line]:
     """What the figures do not tell."""
     now, paid, of = _month(today), int(answers["months"]), {kind: one for (kind, _), one in cases.items()}
-    counted = all(one.account is not None for one in of.values())
-    lines = [] if counted else [Line("pension_no_balance")]
     required = {k: calculators.minimum_months(rules, r.month.year) for k, r in found.items()}
-    for kind, months in required.items():
-        if paid < months:
-            lines += [Line(f"case_{kind}")] if len(set(required.values())) > 1 else []
-            lines.append(Line("pension_short", {"required": _months(months)}))
-        if len(set(required.values())) == 1:
-            break
-    if any(r.month > now for r in found.values()):
-        lines.append(Line("pension_so_far"))
-    differ = len({one.limits.year for one in of.values()}) > 1
-    for kind, one in of.items() if differ else list(of.items())[:1]:
-        lines += [Line(f"case_{kind}")] if differ else []
-        lines.append(Line("pension_year", {"year": _year(one.limits.year)}))
-        later = not one.wage_is_of_year if differ else not all(p.wage_is_of_year for p in of.values())
-        lines += [Line("pension_later")] if later else []
+    lacking = {months for months in required.values() if paid < months}
+    if lacking and len(set(required.values())) == 1:
+        yield Line("pension_short", {"required": _months(lacking.pop())}, spare=2)
+    elif lacking:
+        yield Line("pension_short_both", spare=2)
+    counted = all(one.account is not None for one in of.values())
+    yield from () if counted else [Line("pension_no_balance", spare=1)]
+    yield from [Line("pension_so_far", spare=4)] if any(r.month > now for r in found.values()) else ()
+    yield Line("pension_transition", spare=5)
     exact = all(one.divisor_is_exact for one in of.values())
-    lines += [] if exact or not counted else [Line("pension_parts")]
-    return [*lines, Line("pension_transition")]
+    yield from [Line("pension_parts", spare=6)] if counted and not exact else ()
 
 
 def _assess_medgap(rules: Rules, answers: Answers, today: datetime.date) -> Assessment:
     if answers.get("sex") == RESIDENT:
-        return Assessment((Line("med_resident"), Line("result_ask_medical")))
+        return Assessment((Line("med_resident"),))
     # The rule goes by the year of handling: who is past the statutory one handles it now.
     known = dict.fromkeys(max(year, today.year) for year in _retirement_years(rules, answers))
     years = tuple(known) or _medical_years(rules, answers, today)
     sex = _sex(rules, answers)
-    total, local = answers["med_months"], answers.get("med_local", OPEN)
-    lines: list[Line] = []
-    results = {}
-    for year in years:
-        most = rules.medical.total[sex] if total == OPEN else int(total)
-        one = calculators.medical_gap(rules, sex, most, most if local == OPEN else min(int(local), most), year)
-        results[str(year)] = one
-        lines += _med_lines(one, year, total == OPEN, local == OPEN)
-    lines += [Line("med_open")] if total == OPEN else [Line("med_open_local")] if local == OPEN else []
-    return Assessment((*lines, Line("med_pool"), *_end(medical=True)), rules.medical.facts,
+    total = answers["med_months"]
+    local = NEVER if total == NEVER else answers.get("med_local", OPEN)
+    most = rules.medical.total[sex] if total == OPEN else int(total)
+    actual = most if local == OPEN else min(int(local), most)
+    gaps = {year: calculators.medical_gap(rules, sex, most, actual, year) for year in years}
+    if total == OPEN:
+        lines = [*(_med_need(one, year) for year, one in gaps.items()), Line("med_open")]
+    elif local == OPEN:
+        lines = [*_med_total(gaps[years[0]]), *(_med_need_local(one, year) for year, one in gaps.items()),
+                 Line("med_open_local")]
+    elif len(gaps) > 1:
+        lines = [_med_in(one, year) for year, one in gaps.items()]
+    else:
+        lines = list(_med_lines(gaps[years[0]], years[0]))
+    results = {str(year): one for year, one in gaps.items()}
+    return Assessment((*lines, Line("med_pool", spare=3), _end(medical=True)), rules.medical.facts,
                       () if total == OPEN else _results(results))
 
 
@@ -517,17 +580,35 @@ def _medical_years(rules: Rules, answers: Answers, today: datetime.date) -> tupl
     return tuple(dict.fromkeys((today.year, max(today.year, max(rules.medical.local_years)))))
 
 
-def _med_lines(one: calculators.MedicalGap, year: int, total_open: bool, local_open: bool) -> Iterable[Line]:
-    yield Line("med_need", {"year": _year(year), "total": _months(one.need_total), "local": _months(one.need_local)})
-    if total_open:
-        return
+def _med_need(one: calculators.MedicalGap, year: int, spare: int = 0) -> Line:
+    return Line("med_need", {"year": _year(year), "total": _months(one.need_total), "local": _months(one.need_local)},
+                spare)
+
+
+def _med_need_local(one: calculators.MedicalGap, year: int) -> Line:
+    return Line("med_need_local", {"year": _year(year), "local": _months(one.need_local)})
+
+
+def _med_total(one: calculators.MedicalGap) -> Iterable[Line]:
     yield (Line("med_missing_total", {"months": _months(one.missing_total)}) if one.missing_total
            else Line("med_enough_total"))
-    if local_open:
-        return
-    yield (Line("med_missing_local", {"months": _months(one.missing_local)}) if one.missing_local
-           else Line("med_enough_local"))
+
+
+def _med_in(one: calculators.MedicalGap, year: int) -> Line:
+    if one.missing:
+        return Line("med_missing_in", {"year": _year(year), "months": _months(one.missing)})
+    return Line("med_enough_in", {"year": _year(year)})
+
+
+def _med_lines(one: calculators.MedicalGap, year: int) -> Iterable[Line]:
+    """What is missing, then where, then the rule."""
     yield Line("med_missing", {"months": _months(one.missing)}) if one.missing else Line("med_enough")
+    if one.missing_total and one.missing_local:
+        yield Line("med_missing_total", {"months": _months(one.missing_total)}, spare=1)
+        yield Line("med_missing_local", {"months": _months(one.missing_local)}, spare=1)
+    elif one.missing:
+        yield Line("med_enough_local" if one.missing_total else "med_enough_total", spare=1)
+    yield _med_need(one, year, spare=2)
 
 
 _ASSESS: Mapping[str, Callable[[Rules, Answers, datetime.date], Assessment]] = {

@@ -128,14 +128,23 @@ def gap(rules: Rules, retirement: Retirement, paid: int, today: Month, planned: 
     return Gap(required, paid, missing, left, max(0, missing - left), year, planned)
 
 
+def earliest_choice(rules: Rules, retirement: Retirement, today: Month) -> Month | None:
+    """The first month before the statutory one that may still be chosen; None if it is too late for any.
+
+    Source: 实施弹性退休制度暂行办法 (2025-01-01): the employer must have it in writing three months before.
+    """
+    first = max(retirement.earliest, today.plus(rules.flexible.notice))
+    return first if first < retirement.month else None
+
+
 def earliest_possible(rules: Rules, retirement: Retirement, paid: int, today: Month) -> Month | None:
-    """The first month before the statutory one, and not before today, at which the minimum will be met.
+    """The first month before the statutory one that may still be chosen and at which the minimum will be met.
 
     Every month from now on is taken as paid. None: retirement before the statutory month is not possible.
     CalculatorError: months. Source: as for ``gap``.
     """
     _require_months(paid)
-    start = max(retirement.earliest, today)
+    start = earliest_choice(rules, retirement, today) or retirement.month
     months = map(Month.of, range(start.index, retirement.month.index))
     return next((m for m in months if gap(rules, retirement, paid, today, m).short == 0), None)
 
@@ -258,7 +267,7 @@ class Pension:
     total: Decimal
     """The basic pension and, with a balance, the account pension."""
     spoken_total: Decimal
-    """The total in whole tens."""
+    """The parts in whole tens, added: they are spoken one by one too, and must make this sum."""
 
 
 def pension(rules: Rules, index: Decimal, months: int, balance: Decimal | None, age_months: int, year: int) -> Pension:
@@ -274,8 +283,8 @@ def pension(rules: Rules, index: Decimal, months: int, balance: Decimal | None, 
     limits, by = newest_pension_base(rules, year), divisor_range(rules, age_months)
     basic = to_fen(limits.pension_base * (1 + index) / 2 * formula.share * months / 12)
     account, low, high = (None if balance is None else to_fen(balance / d) for d in (by.value, by.high, by.low))
-    total = basic + (account or 0)
-    return Pension(limits, limits.year == year, basic, account, low, high, by.value, by.exact, total, to_ten(total))
+    total, spoken = basic + (account or 0), to_ten(basic) + to_ten(account or Decimal(0))
+    return Pension(limits, limits.year == year, basic, account, low, high, by.value, by.exact, total, spoken)
 
 
 # --- medical ----------------------------------------------------------------------------------

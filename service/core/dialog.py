@@ -13,7 +13,7 @@ import datetime
 from dataclasses import dataclass, field, replace
 from typing import Iterable, Mapping
 
-from service.core import assessment, wording
+from service.core import assessment, clock, wording
 from service.core.filling import FormTurn
 from service.core.form import Filling
 from service.core.model import ABOUT, ELSEWHERE, HELP, OPTION_KEYS, ROOT, WHERE, Guide, Node, Sentence
@@ -454,7 +454,8 @@ class _Turn(FormTurn):
         ask: nobody wants to hear that twice in one breath."""
         told = tuple(sentences)
         self._spoken += [sentence.text for sentence in told]
-        due = any(self.guide.facts[f].is_due(self.today) for sentence in told for f in sentence.facts)
+        due = any(clock.is_due(self.guide.facts[f], self.guide.facts, self.today)
+                  for sentence in told for f in sentence.facts)
         if due and not self._warned and not any(sentence.unverified for sentence in told):
             self.say("stale")
             self._warned = True
@@ -606,7 +607,7 @@ class _Turn(FormTurn):
     def _age_of_guide(self) -> None:
         facts = self.guide.facts.values()
         newest = max((f.checked for f in facts), default=self.today)
-        due = sum(f.is_due(self.today) for f in facts)
+        due = sum(clock.is_due(f, self.guide.facts, self.today) for f in facts)
         self.say("about_checked", date=wording.date(newest))
         if due:
             self.say("about_due", count=wording.count(due))

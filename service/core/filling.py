@@ -10,9 +10,9 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Mapping
 
-from service.core import wording
+from service.core import clock, wording
 from service.core.answers import answer_reader
-from service.core.assessment import assess, is_outside, needed, open_field, sentences
+from service.core.assessment import assess, is_outside, needed, open_field, sentences, without_day
 from service.core.form import (ASK, BIRTH_MONTH, BIRTH_YEAR, CHECK, LONGEST_ENTRY, OPEN, TOLD, UNSURE, WHICH, Field,
                                Filling)
 
@@ -50,7 +50,14 @@ class FormTurn:
 
     def _is_answered(self) -> bool:
         """True if nothing need be asked; something else may have been said about oneself since the result."""
-        return open_field(self.guide.rules, self.session.node, self.session.answers) is None
+        return self._open_field() is None
+
+    def _knows_the_day(self) -> bool:
+        return clock.is_believed(self.guide.facts, self.today)
+
+    def _open_field(self) -> str | None:
+        """The next question; none without a day that can be right, for nothing would follow from the answers."""
+        return open_field(self.guide.rules, self.session.node, self.session.answers) if self._knows_the_day() else None
 
     def _counting(self) -> tuple[str, ...]:
         """Fields whose answers count here."""
@@ -68,20 +75,20 @@ class FormTurn:
         if not fresh:
             at_length = first_time and not known and self.session.detail != "short"
             self.tell(self.node.say if at_length or not self.node.brief else self.node.brief)
-        if known and not fresh:
+        if known and not fresh and self._knows_the_day():
             self.say("form_kept")
         begun = any(name in self.guide.forms.forms for name in self.session.visited if name != self.session.node)
-        if first_time and not begun and open_field(self.guide.rules, self.session.node, self.session.answers):
+        if first_time and not begun and self._open_field():
             self.say("form_start")
         return self._go_on()
 
     def _go_on(self):
         """The next question; what was heard, read back; or the result."""
         session = self.session
-        name = open_field(self.guide.rules, session.node, session.answers)
+        name = self._open_field()
         if name:
             return self._set_form(stage=ASK, field=name, entry="", tries=0)._ask_field()
-        if session.form.heard and not is_outside(session.node, session.answers):
+        if session.form.heard and not is_outside(session.node, session.answers) and self._knows_the_day():
             return self._set_form(stage=CHECK, field="", entry="")._read_back()
         return self._tell_result()
 
@@ -101,7 +108,8 @@ class FormTurn:
         fields, spoken = self.guide.forms.fields, self._spoken_answers()
         for name in self._counting():
             if name in spoken:
-                self._spoken += [line.format(**spoken) for line in fields[name].read]
+                read = fields[name].never if _is_never(fields[name], self.session.answers[name]) else fields[name].read
+                self._spoken += [line.format(**spoken) for line in read]
         return self.say("form_check_keys")
 
     def _tell_result(self):
@@ -113,7 +121,8 @@ class FormTurn:
         """What follows from the answers, if they are all there."""
         if not self._is_answered():
             return []
-        found = assess(self.guide.rules, self.session.node, self.session.answers, self.today)
+        node, answers = self.session.node, self.session.answers
+        found = assess(self.guide.rules, node, answers, self.today) if self._knows_the_day() else without_day(node)
         return sentences(found, self.guide.prompts, self.guide.facts, self.today)
 
     def _form_again(self):
@@ -164,14 +173,14 @@ class FormTurn:
 
     def _taken(self, values: Mapping[str, str], problem: str, corrected: bool):
         filling = self.session.form
-        before = open_field(self.guide.rules, self.session.node, self.session.answers)
+        before = self._open_field()
         self.learn(values)
         if values:
             asked = filling.asked if filling.field in ("", *filling.asked) else (*filling.asked, filling.field)
-            answered = before != open_field(self.guide.rules, self.session.node, self.session.answers)
+            answered = before != self._open_field()
             self._set_form(heard=True, asked=asked, stage=ASK, tries=0 if answered else filling.tries)
-        after = open_field(self.guide.rules, self.session.node, self.session.answers)
-        if problem:
+        after = self._open_field()
+        if problem and self._knows_the_day():
             return self._refuse(problem, after)
         said = self._said(values)
         if not said:
@@ -280,6 +289,8 @@ class FormTurn:
         return {str(i): name for i, name in enumerate(named, 1)}
 
     def _ask_which(self):
+        if not self._knows_the_day():
+            return self._tell_result()
         wrong = self._wrong_keys()
         if not wrong:
             return self.forget_form().enter(self.session.node)
@@ -338,8 +349,15 @@ class FormTurn:
         return [(o.key, o.label) for o in field.options if o.key] if field else []
 
 
+def _is_never(field: Field, value: str) -> bool:
+    """True if no month at all was paid, which nobody calls 零个月."""
+    return bool(field.never) and value == "0"
+
+
 def spoken_answer(field: Field, value: str) -> str:
     """An answer as it is read back, in recorded parts."""
+    if _is_never(field, value):
+        return wording.joint("，".join(line.removesuffix("。") for line in field.never))
     match field.type:
         case "choice":
             return wording.joint(field.option(value).read)

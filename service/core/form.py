@@ -65,6 +65,8 @@ class Field:
     """The same in other words."""
     read: tuple[str, ...]
     """How the answer is read back; placeholders are fields."""
+    never: tuple[str, ...] = ()
+    """How no month at all is read back."""
     open: bool = False
     """True if it can be left open."""
     options: tuple[FieldOption, ...] = ()

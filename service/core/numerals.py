@@ -293,6 +293,29 @@ def _months(plain: _Plain, bare: bool) -> Found[int] | None:
     return _bare_months(plain, lone[0], lone[1]) if lone else None
 
 
+_ADDED = re.compile(rf"(?:(?:再|还|另外?|外|要|又)*加上?|(?:再|又|另外?)(?=零))(?:{_FILL})(?P<more>(?:{_RUN}个?年)?(?:{_RUN}个月)?)")
+_ODD = re.compile(rf"^(?:{_FILL})(?P<more>(?=零){_RUN}个月)")
+
+
+def added_months(text: str) -> Found[int] | None:
+    """A duration on top of one that was told before: 再加三个月; None if it is told here: 十二年加三个月."""
+    return _read(text, lambda plain: _more(plain, _ADDED))
+
+
+def odd_months(text: str) -> Found[int] | None:
+    """The months beside whole years that were told before: 零三个月."""
+    return _read(text, lambda plain: _more(plain, _ODD))
+
+
+def _more(plain: _Plain, pattern: re.Pattern[str]) -> Found[int] | None:
+    match = pattern.search(plain.chars)
+    found = _PERIOD.fullmatch(match["more"].lstrip("零")) if match else None
+    value = _span(found, True) if found else None
+    if value is None or value != int(value) or not 0 < value < 1200 or _PERIOD.search(plain.chars[:match.start()]):
+        return None
+    return plain.found(int(value), False, *match.span())
+
+
 def _bare_months(plain: _Plain, match: re.Match[str], value: Decimal | None,
                  most: int | None = None) -> Found[int] | None:
     words, total = match["run"].translate(_DIGITS), value

@@ -90,6 +90,8 @@ class Flexible(Block):
     """Months before the statutory age at most, and never below the old age."""
     later: int
     """Months after the statutory age at most."""
+    notice: int
+    """Months before an early month in which the employer must have it in writing."""
 
 
 @dataclass(frozen=True, kw_only=True)

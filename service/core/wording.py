@@ -13,6 +13,7 @@ _CLAUSE = re.compile("(?:[^，、；：。？！]|(?<=[0-9０-９])[：、，](?
 _SENTENCE = re.compile("[^。？！；\n]+[。？！；]*")
 _KEY_NAMES = {"*": "星号", "#": "井号", "0": "零"}
 _BESIDE = re.compile("^[^〇\u3400-\u9fff]*")
+_SPOKEN = re.compile("[〇\u3400-\u9fff]")
 JOINT = "\u200b"
 """Zero width space: where a sentence may be joined from recorded parts. It is neither seen nor spoken."""
 SPOKEN_YEARS = range(1936, 2071)
@@ -88,6 +89,11 @@ def pieces(text: str) -> tuple[tuple[str, int], ...]:
 def joint(*parts: str) -> str:
     """Parts that are recorded one by one, as one word of a sentence."""
     return JOINT + JOINT.join(parts) + JOINT
+
+
+def length(text: str) -> int:
+    """Characters that are spoken, marks and joints aside."""
+    return len(_SPOKEN.findall(text))
 
 
 def unjointed(text: str) -> str:

@@ -13,10 +13,13 @@ import urllib.error
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
+from typing import Mapping
 
 import psutil
 
 from service import tls
+from service.core.clock import is_believed, newest
+from service.core.model import Fact
 from service.doctor.finding import Finding, bad, good, poor
 from service.settings import Settings
 from service.web.probes import READY
@@ -35,13 +38,17 @@ LITTLE_MEMORY_MIB = 200
 EXPIRES_SOON = datetime.timedelta(days=14)
 
 
-def clock(now: datetime.datetime, last_turn_at: datetime.datetime | None, prompts_dir: Path) -> Finding:
+def clock(now: datetime.datetime, last_turn_at: datetime.datetime | None, prompts_dir: Path,
+          facts: Mapping[str, Fact]) -> Finding:
     """Whether the clock can be right. ``now``: with the zone of this machine."""
     written = max((p.stat().st_mtime for p in prompts_dir.rglob("*.yaml")), default=0.0)
     guide_at = datetime.datetime.fromtimestamp(written, datetime.UTC)
     shown = f"现在显示的是 {now.year} 年 {now.month} 月 {now.day} 日 {now:%H:%M}"
     if now < guide_at - SLACK:
         return bad(f"钟慢了，{shown}。", "请把日期和时间调对，连上网会自己对时。", "before the newest file of the guide")
+    if not is_believed(facts, now.date()):
+        return bad(f"日子不对，{shown}，指南最近一次核对是 {newest(facts)}；算一算先不算。", "请把日期和时间调对，连上网会自己对时。",
+                   "does not fit the facts")
     if last_turn_at and now < last_turn_at - SLACK:
         return bad(f"钟比上一次对话时还早，{shown}。", "请看看日期和时间对不对，把它调对。", "before the last turn")
     if now.utcoffset() != BEIJING:

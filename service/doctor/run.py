@@ -71,7 +71,8 @@ class Patient:
             yield Look("browser", "浏览器", machine.browser)
 
     def _clock(self) -> Finding:
-        return machine.clock(_now(), self._stored.last_turn_at, self.settings.prompts_dir)
+        guide, _ = self._read
+        return machine.clock(_now(), self._stored.last_turn_at, self.settings.prompts_dir, guide.facts if guide else {})
 
 
 def _now() -> datetime.datetime:

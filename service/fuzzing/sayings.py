@@ -24,7 +24,7 @@ from service.core.model import KEYS, ROOT, Guide
 from service.core.understanding import Expectation, Understanding
 from service.fuzzing.target import Target, require
 
-TODAY = datetime.date(2026, 11, 23)
+TODAY = datetime.date(2026, 11, 30)
 LONGEST_TYPED, LONGEST_HEARD = 2_000, 200
 """Characters that a talk looks at; what somebody says in a quarter of a minute has less."""
 RARELY = 16

@@ -14,8 +14,9 @@ from decimal import Decimal
 
 from flask import Blueprint, jsonify
 
-from service.core import wording
-from service.core.assessment import Assessment, Line, assess, fault, needed, open_field, sentences
+from service.core import clock, wording
+from service.core.assessment import (Assessment, Line, assess, fault, needed, open_field, sentences,
+                                     without_day)
 from service.core.form import AMOUNT, BIRTH_MONTH, BIRTH_YEAR, CHOICE, MONTHS, OPEN, YEAR, Answers, Field
 from service.core.model import Fact, Guide
 from service.core.rules import Month
@@ -59,7 +60,7 @@ class Worked:
     due: bool
     """True if a fact is due for review."""
     about: str
-    """That it is an estimate, and whose figure counts."""
+    """That it is an estimate, and who knows the exact figure; empty if there is no figure."""
     day: datetime.date
     """The day that it was worked out for."""
 
@@ -114,15 +115,27 @@ def asked(guide: Guide, node: str, answers: Answers) -> tuple[str, ...]:
 
 
 def work(guide: Guide, node: str, answers: Answers, today: datetime.date) -> Worked:
-    """What follows from answers that ``gathered`` and ``faults`` have passed and that leave nothing open."""
+    """What follows from answers that ``gathered`` and ``faults`` have passed and that leave nothing open.
+
+    Nothing does on a day that cannot be right; ``has_day`` tells.
+    """
+    if not has_day(guide, today):
+        found = without_day(node)
+        said = tuple(sentences(found, guide.prompts, guide.facts, today))
+        return Worked({}, found, said, (), (), False, "", today)
     counting = {name: answers[name] for name in asked(guide, node, answers)}
     found = assess(guide.rules, node, counting, today)
     facts = tuple(guide.facts[f] for f in found.facts)
-    due = any(fact.is_due(today) for fact in facts)
+    due = any(clock.is_due(fact, guide.facts, today) for fact in facts)
     said = tuple(map(wording.unjointed, sentences(found, guide.prompts, guide.facts, today)))
-    about = "result_about_medical" if node == CALCULATORS["medical"] else "result_about"
+    about = "result_end_medical" if node == CALCULATORS["medical"] else "result_end"
     return Worked(counting, found, said, tuple(line for line in found.lines if line.prompt in UNCONFIRMED),
                   facts, due, "".join(guide.prompts[about]), today)
+
+
+def has_day(guide: Guide, today: datetime.date) -> bool:
+    """False if the clock cannot be right: then no answer is judged and nothing is worked out."""
+    return clock.is_believed(guide.facts, today)
 
 
 def _sentences(guide: Guide, line: Line) -> list[str]:
@@ -161,7 +174,7 @@ def _field_json(field: Field) -> dict:
 
 def _fact_json(guide: Guide, fact: Fact, today: datetime.date) -> dict:
     return {"id": fact.id, "claim": fact.claim, "confidence": fact.confidence, "checked": plain(fact.checked),
-            "review": plain(fact.review), "due": fact.is_due(today),
+            "review": plain(fact.review), "due": clock.is_due(fact, guide.facts, today),
             "sources": [plain(guide.sources[s]) for s in fact.sources if s in guide.sources]}
 
 
@@ -194,6 +207,8 @@ def create_calculators(talks: Talks, now: Callable[[], datetime.datetime], prefi
     def calculate(calculator: str):
         node, guide, today = node_of(calculator), talks.edition.guide, now().astimezone().date()
         given = json_body(wanted)["answers"]
+        if not has_day(guide, today):
+            return jsonify(_worked_json(guide, calculator, work(guide, node, {}, today)))
         answers = _accepted(guide, node, given, today)
         still_open = [name for name in asked(guide, node, answers) if name not in answers]
         if still_open:

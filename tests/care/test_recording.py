@@ -16,7 +16,7 @@ from service.store.talks import TalkStore
 from service.talks import Talks
 from tests.support import QUICK_HASHER, edition
 
-NOW = datetime.datetime(2026, 11, 23, 4, 0, tzinfo=datetime.UTC)
+NOW = datetime.datetime(2026, 11, 30, 4, 0, tzinfo=datetime.UTC)
 NONSENSE = "阿弥陀佛保佑"
 NOTED = "您要人帮忙，我记下了，照看您的人看得到。"
 SILENT = SimpleNamespace(prepare=lambda *_: None)

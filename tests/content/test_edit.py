@@ -349,12 +349,12 @@ def test_of_many_who_publish_the_same_one_gets_through(editor: GuideEditor):
 
 def test_a_fact_is_checked_again_and_only_its_line_changes(editor: GuideEditor, prompts: Path):
     fact, revision = editor.fact("C13")
-    assert fact.review == datetime.date(2027, 1, 15) and fact.sources == ("S12", "S13", "S14")
+    assert fact.review == datetime.date(2027, 1, 1) and fact.sources == ("S12", "S13", "S14")
     wanted = replace(fact, checked=datetime.date(2026, 12, 1), review=datetime.date(2028, 1, 15), confidence="M")
     proposal = editor.propose_fact(wanted, revision)
     editor.publish(proposal)
     removed, added = [d.text for d in proposal.difference if d.kind != "same"]
-    assert added == removed.replace("2026-11-23", "2026-12-01").replace("2027-01-15", "2028-01-15").replace(
+    assert added == removed.replace("2026-11-23", "2026-12-01").replace("2027-01-01", "2028-01-15").replace(
         "confidence: H", "confidence: M")
     assert editor.fact("C13")[0] == wanted and proposal.guide.facts["C13"].review == wanted.review
     with pytest.raises(Stale):

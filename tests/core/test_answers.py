@@ -7,7 +7,7 @@ import pytest
 from service.core.answers import answer_reader
 from service.core.form import EXPLAIN, LEAVE, OPEN, UNSURE, WHY
 
-TODAY = datetime.date(2026, 11, 23)
+TODAY = datetime.date(2026, 11, 30)
 MAN = {"kind": "M60", "birth_year": "1969", "birth_month": "12"}
 
 
@@ -32,7 +32,7 @@ def table(rows: str) -> list[tuple[str, str]]:
     男的 = M60; 男 = M60; 我是男的咯 = M60; 老倌子 = M60; 我老公 = M60; 女的 = F; 女同志 = F; 我堂客 = F; 帮我堂客问的 = F; 给我妈问的 = F
     女干部 = F55; 女工 = F50; 女的，工人 = F50; 女的，分不清 = FX; 作田的 = resident; 我是农民 = resident; 新农保 = resident
     我是下井的 = special; 特殊工种 = special; 病退的 = sick; 公务员 = official; 我早就退休了 = retired; 我已经退了 = retired
-    堂客 = F; 女的，原来五十退的 = F50
+    堂客 = F; 女的，原来五十退的 = F50; 我在机关上班的 = official; 机关里的 = official
 """))
 def test_who_it_is(read, text, kind):
     assert read(text, "m4_age", "kind") == ({"kind": kind}, "")
@@ -67,6 +67,33 @@ def test_the_month_of_birth(read, text, month):
 """))
 def test_months_that_were_paid(read, text, months):
     assert read(text, asked="months", answers=MAN) == ({"months": months}, "")
+
+
+@pytest.mark.parametrize("text, months", table("""
+    零三个月 = 147; 再加三个月 = 147; 还要加一年 = 156; 十二年零三个月 = 147; 三个月 = 3
+"""))
+def test_months_on_top_of_those_that_were_told_are_added(read, text, months):
+    assert read(text, answers={**MAN, "months": "144"}) == ({"months": months}, "")
+
+
+def test_months_that_were_wrong_are_replaced_and_the_years_stay(read):
+    assert read("零三个月", answers={**MAN, "months": "146"})[0] == {"months": "147"}
+    assert read("再加三个月", answers={**MAN, "months": "146"})[0] == {"months": "149"}
+
+
+def test_months_on_top_go_to_what_was_told_last(read):
+    assert read("零三个月", "m4_medgap", "med_local", {"sex": "F", "med_months": "240"})[0] == {"med_months": "243"}
+    assert read("零三个月", asked="months", answers=MAN)[0] == {"months": "3"}
+
+
+@pytest.mark.parametrize("text", ["六六年三月，男，几时退休", "六六年三月男几时退休", "男，六六年三月"])
+def test_a_sex_of_one_character_is_heard_in_a_sentence(read, text):
+    assert read(text, "m4_age")[0] == {"kind": "M60", "birth_year": "1966", "birth_month": "3"}
+
+
+@pytest.mark.parametrize("text", ["我女儿六六年三月生", "我孙女问的", "六六年三月的女儿", "男朋友"])
+def test_a_sex_inside_another_word_is_none(read, text):
+    assert "kind" not in read(text, "m4_age")[0]
 
 
 @pytest.mark.parametrize("text, amount", table("""
@@ -184,7 +211,8 @@ def test_what_is_right_follows_what_is_refused(guide, text, kind):
 
 @pytest.mark.parametrize("text, wish", [
     ("讲讲规矩", EXPLAIN), ("先讲讲规矩", EXPLAIN), ("这个是怎么算的", EXPLAIN), ("不算了", LEAVE), ("我不想算了", LEAVE),
-    ("算了吧", LEAVE), ("你问这个做什么", WHY), ("为么子要问这个", WHY), ("会不会记下来", WHY), ("六五年", ""), ("不晓得", ""),
+    ("算了吧", LEAVE), ("算了", LEAVE), ("还是算了", LEAVE),
+    ("你问这个做什么", WHY), ("为么子要问这个", WHY), ("会不会记下来", WHY), ("六五年", ""), ("不晓得", ""),
 ])
 def test_what_is_wished_for_instead_of_an_answer(guide, text, wish):
     assert answer_reader(guide).wish(text) == wish

@@ -2,15 +2,19 @@
 
 import datetime
 import itertools
+import re
 from decimal import Decimal
 
 import pytest
 
+from service.core import numerals
 from service.core.assessment import NODES, assess, fault, needed, open_field, sentences
+from service.core.calculators import to_ten
 from service.core.form import OPEN
 from service.core.rules import Month
+from service.core.wording import length, unjointed
 
-TODAY = datetime.date(2026, 11, 23)
+TODAY = datetime.date(2026, 11, 30)
 MAN = {"kind": "M60", "birth_year": "1969", "birth_month": "12"}
 WORKING_WOMAN = {"kind": "F50", "birth_year": "1976", "birth_month": "6"}
 PENSIONER = {"kind": "M60", "birth_year": "1965", "birth_month": "1", "months": "180", "index": "0.6",
@@ -121,22 +125,31 @@ def test_the_month_of_retirement(told, kind, birth, delay, month):
     year, born = birth.split("-")
     prompts, figures = told("m4_age", {"kind": kind, "birth_year": year, "birth_month": str(int(born))})
     assert (figures[""].delay, str(figures[""].month)) == (delay, month)
-    assert prompts[0] == ("age_delay" if delay else "age_no_delay")
-    assert prompts[-3:] == ["result_dated", "result_about", "result_ask"]
+    past = figures[""].month <= Month(TODAY.year, TODAY.month)
+    assert prompts[0] == ("age_past" if past else "age_when") and prompts[-1] == "result_end"
 
 
 def test_who_has_still_time_hears_how_early_and_how_late(told):
     prompts, figures = told("m4_age", MAN)
-    assert prompts[1:4] == ["age_when", "age_early", "age_late"]
+    assert prompts == ["age_when", "age_then", "age_early", "age_late", "result_end"]
     assert (figures[""].earliest, figures[""].latest) == (Month(2029, 12), Month(2034, 3))
     prompts, _ = told("m4_age", {**MAN, "birth_year": "1964"})
     assert "age_past" in prompts and "age_early" not in prompts
 
 
-def test_nothing_that_is_past_is_offered_as_the_earliest(guide):
-    answers = {"kind": "M60", "birth_year": "1966", "birth_month": "9"}
-    lines = {line.prompt: line.values for line in assess(guide.rules, "m4_age", answers, TODAY).lines}
-    assert "二〇二六年十一月" in lines["age_early"]["month"].replace("\u200b", "")
+@pytest.mark.parametrize("node, prompt", [("m4_age", "age_early_notice"), ("m4_gap", "gap_early_notice")])
+def test_no_month_is_offered_for_which_it_is_too_late_to_tell_the_employer(guide, node, prompt):
+    answers = {"kind": "M60", "birth_year": "1966", "birth_month": "9", "months": "300"}
+    found = assess(guide.rules, node, answers, TODAY)
+    said = [unjointed(s) for s in sentences(found, guide.prompts, guide.facts, TODAY)]
+    at = said.index("想早退，要先写给单位，三个月后。")
+    assert said[at + 1].startswith("最早二〇二七年二月") and prompt in [line.prompt for line in found.lines]
+
+
+@pytest.mark.parametrize("birth_month, early", [("9", True), ("8", False), ("5", False)])
+def test_who_retires_within_three_months_is_offered_no_earlier_one(told, birth_month, early):
+    prompts, _ = told("m4_age", {"kind": "M60", "birth_year": "1966", "birth_month": birth_month})
+    assert ("age_early_notice" in prompts) == early and "age_early" not in prompts
 
 
 def test_who_does_not_know_the_kind_is_told_both(told):
@@ -147,7 +160,7 @@ def test_who_does_not_know_the_kind_is_told_both(told):
 
 def test_a_residents_pension_is_not_delayed(told):
     prompts, figures = told("m4_age", {"kind": "resident", "birth_year": "1970", "birth_month": "3"})
-    assert prompts[:2] == ["resident_rule", "resident_when"] and not figures
+    assert prompts[:2] == ["resident_when", "resident_rule"] and not figures
 
 
 # --- years of contributions -------------------------------------------------------------------------
@@ -162,6 +175,14 @@ def test_months_that_are_missing(told, answers, paid, required, missing, short, 
     gap = figures[""]
     assert (gap.required, gap.missing, gap.short) == (required, missing, short)
     assert says in prompts and ("gap_short" in prompts) == bool(short)
+    assert prompts[0] in ("gap_missing", "gap_lacking", "gap_enough"), "the answer comes first"
+
+
+def test_who_lacks_years_hears_three_ways_and_whom_to_ask_last(guide):
+    found = assess(guide.rules, "m4_gap", {**WORKING_WOMAN, "months": "160"}, TODAY)
+    said = sentences(found, guide.prompts, guide.facts, TODAY)
+    assert said[-3:] == ["还不够，可以接着往后交。", "也可以转成农村和居民养老。", "一次交清卡得很严，先打幺二三三三。"]
+    assert "不要紧" not in "".join(said)
 
 
 def test_early_retirement_needs_its_own_years(told):
@@ -172,13 +193,14 @@ def test_early_retirement_needs_its_own_years(told):
 
 def test_unknown_months_leave_what_is_required(told):
     prompts, figures = told("m4_gap", {**MAN, "months": OPEN})
-    assert prompts[:2] == ["gap_need", "gap_open"] and not figures and "gap_missing" not in prompts
+    assert prompts == ["gap_need", "gap_open", "result_end"] and not figures
 
 
-def test_a_residents_pension_asks_for_fifteen_years(told):
-    resident = {"kind": "resident", "birth_year": "1970", "birth_month": "3"}
-    assert "gap_missing" in told("m4_gap", {**resident, "months": "179"})[0]
-    assert "gap_enough" in told("m4_gap", {**resident, "months": "180"})[0]
+def test_a_residents_pension_is_told_no_number_of_years(guide, told):
+    assert needed(guide.rules, "m4_gap", {"kind": "resident"}) == ("kind",), "nothing follows from anything else"
+    assert told("m4_gap", {"kind": "resident"})[0] == ["resident_years", "resident_rule"]
+    assert told("m4_gap", {"kind": "resident", "months": "60"})[0] == ["resident_years", "resident_rule"]
+    assert told("m4_gap", {"kind": "resident", "months": "180"})[0] == ["resident_enough", "resident_rule"]
 
 
 # --- contributions --------------------------------------------------------------------------------
@@ -221,36 +243,56 @@ def test_a_year_without_confirmed_limits_is_never_computed(told):
 def test_the_pension_of_the_examples(told, changes, basic, account, total):
     prompts, figures = told("m4_pension", {**PENSIONER, **changes})
     assert (figures[""].basic, figures[""].account, figures[""].total) == tuple(map(Decimal, (basic, account, total)))
-    assert {"pension_total", "pension_transition", "result_about", "result_ask"} <= set(prompts)
+    assert {"pension_total", "pension_transition", "result_end"} <= set(prompts)
+
+
+@pytest.mark.parametrize("months", [170, 180, 203, 300, 360])
+@pytest.mark.parametrize("balance", ["17777", "60000", "150000"])
+def test_the_parts_make_the_sum_as_they_are_spoken(guide, told, months, balance):
+    figures = told("m4_pension", {**PENSIONER, "months": str(months), "balance": balance})[1][""]
+    assert figures.spoken_total == to_ten(figures.basic) + to_ten(figures.account)
+    found = assess(guide.rules, "m4_pension", {**PENSIONER, "months": str(months), "balance": balance}, TODAY)
+    lines = {line.prompt: line.values for line in found.lines}
+    assert amount(lines["pension_total"]["amount"]) == sum(map(amount, lines["pension_split"].values()))
 
 
 def test_an_unknown_balance_is_left_out_and_said_so(told):
     prompts, figures = told("m4_pension", {**PENSIONER, "balance": OPEN})
-    assert figures[""].account is None and "pension_no_balance" in prompts and "pension_account" not in prompts
+    assert figures[""].account is None and "pension_no_balance" in prompts and "pension_split" not in prompts
+
+
+@pytest.mark.parametrize("index", [OPEN, "0.6"])
+@pytest.mark.parametrize("who", [MAN, {**WORKING_WOMAN, "kind": "FX"}])
+def test_that_the_balance_is_not_in_it_is_told_whatever_else_gives_way(guide, who, index):
+    found = assess(guide.rules, "m4_pension", {**who, "months": "143", "index": index, "balance": OPEN}, TODAY)
+    assert guide.prompts["pension_no_balance"][0] in sentences(found, guide.prompts, guide.facts, TODAY)
 
 
 def test_an_unknown_index_is_told_low_and_mean(told):
     prompts, figures = told("m4_pension", {**PENSIONER, "index": OPEN})
-    assert list(figures) == ["0.6", "1"] and prompts.index("case_low") < prompts.index("case_mean")
+    assert list(figures) == ["0.6", "1"] and prompts[:2] == ["pension_low", "pension_mean"]
 
 
 def test_two_kinds_of_the_same_pension_are_told_once(told):
     woman = {"kind": "FX", "birth_year": "1975", "birth_month": "5", "months": "240", "index": "0.6"}
     prompts, figures = told("m4_pension", {**woman, "balance": OPEN})
-    assert prompts.count("pension_total") == 1 and not {"case_F55", "case_F50"} & set(prompts)
+    assert prompts.count("pension_total") == 1 and not {"pension_F55", "pension_F50"} & set(prompts)
     assert list(figures) == ["F55", "F50"]
     prompts, _ = told("m4_pension", {**woman, "balance": "70000"})
-    assert prompts.count("pension_total") == 2 and {"case_F55", "case_F50"} <= set(prompts)
+    assert {"pension_F55", "pension_F50"} <= set(prompts)
+    prompts, figures = told("m4_pension", {**woman, "index": OPEN, "balance": "70000"})
+    assert {"pension_least", "pension_most"} <= set(prompts) and len(figures) == 4
 
 
 def test_a_pension_to_come_says_which_year_it_is_computed_with(told):
     prompts, figures = told("m4_pension", {**MAN, "months": "170", "index": "1", "balance": OPEN})
     assert figures[""].limits.year == 2025
-    assert {"pension_later", "pension_so_far", "pension_short", "pension_year"} <= set(prompts)
+    assert {"pension_later", "pension_so_far", "pension_short"} <= set(prompts) and prompts[0] == "pension_later"
 
 
 def test_without_months_there_is_no_pension(told):
     assert told("m4_pension", {**MAN, "months": OPEN}) == (["pension_no_months"], {})
+    assert told("m4_pension", {**MAN, "months": "0"}) == (["pension_never"], {})
 
 
 # --- medical ------------------------------------------------------------------------------------
@@ -264,7 +306,7 @@ def test_medical_years(told, sex, year, total, local, need, missing):
     gap = figures[""]
     assert (gap.need_total, gap.need_local) == need
     assert (gap.missing_total, gap.missing_local, gap.missing) == missing
-    assert ("med_missing" if missing[2] else "med_enough") in prompts and "med_pool" in prompts
+    assert prompts[0] == ("med_missing" if missing[2] else "med_enough") and "med_pool" in prompts
 
 
 def test_an_unknown_year_is_told_for_this_year_and_for_the_last_step(told):
@@ -281,7 +323,7 @@ def test_the_year_follows_from_what_is_known_of_the_retirement(told):
 
 def test_local_years_that_are_unknown_are_not_counted_as_enough(told):
     prompts, _ = told("m4_medgap", {"sex": "F", "med_year": "2027", "med_months": "300", "med_local": OPEN})
-    assert "med_open_local" in prompts and not {"med_enough", "med_enough_local"} & set(prompts)
+    assert {"med_enough_total", "med_open_local"} <= set(prompts) and "med_enough" not in prompts
 
 
 # --- outside the rules ------------------------------------------------------------------------------
@@ -314,11 +356,11 @@ def test_others_get_no_figure(told, node, answers, prompt):
     ("m4_medgap", {"sex": "F", "med_year": "2027", "med_months": "260", "med_local": "120"},
      datetime.date(2027, 2, 1), "stale_medical"),
 ])
-def test_a_figure_that_is_due_is_told_with_one_warning(guide, node, answers, day, warning):
+def test_a_figure_that_is_due_is_told_with_one_warning_in_place_of_the_reserve(guide, node, answers, day, warning):
     said = sentences(assess(guide.rules, node, answers, day), guide.prompts, guide.facts, day)
     warnings = [name for name in ("stale", "stale_medical") if set(guide.prompts[name]) & set(said)]
     assert warnings == ([warning] if warning else [])
-    assert not warning or said[0] == guide.prompts[warning][0]
+    assert said[-1] == guide.prompts[warning or "result_end" + "_medical" * (node == "m4_medgap")][0]
 
 
 def test_who_is_past_the_statutory_month_handles_medical_insurance_now(guide):
@@ -331,4 +373,65 @@ def test_one_kind_that_has_retired_does_not_retire_the_other(guide):
     told = assess(guide.rules, "m4_pension", {"kind": "FX", "birth_year": "1972", "birth_month": "6", "months": "240",
                                         "index": "1", "balance": "60000"}, TODAY)
     prompts = [line.prompt for line in told.lines]
-    assert prompts[:3] == ["case_F50", "result_retired", "case_F55"] and "pension_total" in prompts
+    assert prompts[:3] == ["pension_later", "pension_retired", "pension_total"]
+
+
+# --- how it is told -----------------------------------------------------------------------------------
+
+def cases():
+    """Answers of many people: (node, answers)."""
+    born = [(str(y), str(m)) for y in range(1956, 1992, 5) for m in (2, 9, 11, 12)]
+    for kind, (year, month) in itertools.product(("M60", "F55", "F50", "FX", "resident"), born):
+        who = {"kind": kind, "birth_year": year, "birth_month": month}
+        yield "m4_age", who
+        for paid in (OPEN, "0", "7", "143", "180", "239", "300"):
+            yield "m4_gap", {**who, "months": paid}
+            for index, balance in itertools.product((OPEN, "0.6", "3"), (OPEN, "60000", "437777")):
+                yield "m4_pension", {**who, "months": paid, "index": index, "balance": balance}
+            for local in (OPEN, "7", "143"):
+                yield "m4_medgap", {**who, "med_months": paid, "med_local": local, "sex": "M" if kind == "M60" else "F",
+                                    "med_year": OPEN}
+    for wage in ("3000", "4072", "5678", "25000", OPEN):
+        yield "m4_base", {"work": "employee", "wage": wage}
+        yield "m4_base", {"work": "flexible", "share": "own", "chosen": wage}
+    for share in ("floor", "ceiling", OPEN):
+        yield "m4_base", {"work": "flexible", "share": share}
+
+
+@pytest.mark.parametrize("day", [TODAY, *(datetime.date(*day) for day in ((2027, 2, 1), (2029, 8, 9), (2031, 12, 31)))])
+def test_a_result_is_short_and_has_one_reserve_at_its_end(guide, day):
+    names = ("result_end", "result_end_medical", "stale", "stale_medical")
+    ends = {text for name in names for text in guide.prompts[name]}
+    for node, answers in cases():
+        found = assess(guide.rules, node, answers, day)
+        said = [unjointed(s) for s in sentences(found, guide.prompts, guide.facts, day)]
+        told = "".join(said)
+        assert sum(map(length, said)) <= 75, said
+        assert max(map(length, said)) <= 22, said
+        assert sum(told.count(hedge) for hedge in ("没有查到", "没有核实", "没查到", "没核实")) <= 1, said
+        assert sum(s in ends for s in said[:-1]) == 0, said
+        assert not found.results or said[-1] in ends or said[-1] == guide.prompts["gap_go_on"][-1], said
+        assert not re.search("零个月|(?<![零年])(十[二三四五六七八九]|[二三四五六七八九]十.?)个月", told), said
+
+
+@pytest.mark.parametrize("node", NODES)
+def test_no_part_of_a_rule_says_twice_that_something_is_not_known(guide, node):
+    for part in (guide.nodes[node].say, *guide.nodes[node].more):
+        told = "".join(sentence.text for sentence in part)
+        assert sum(told.count(hedge) for hedge in ("没有查到", "没有核实")) <= 1, told
+        assert not re.search("[一二三四五六七八九]十.?个月|一百.*个月", told), "years and months, as people say it"
+
+
+@pytest.mark.parametrize("node, answers", [
+    ("m4_base", {"work": "employee", "wage": "5000"}), ("m4_base", {"work": "flexible", "share": OPEN}),
+    ("m4_pension", {**MAN, "months": "170", "index": OPEN, "balance": OPEN}),
+    ("m4_pension", {**MAN, "months": "200", "index": "1", "balance": "60000"})])
+def test_figures_of_a_past_year_come_behind_where_to_ask_and_with_their_year(guide, node, answers):
+    said = sentences(assess(guide.rules, node, answers, TODAY), guide.prompts, guide.facts, TODAY)
+    assert said[0] == "今年的数，打幺二三三三问。"
+    assert all("二〇二五年" in s for s in said if "每月" in s or "领" in s and "块" in s)
+
+
+def amount(spoken: str) -> int:
+    """Yuan as they are spoken."""
+    return int(numerals.amount(unjointed(spoken)).value)

@@ -8,7 +8,7 @@ from service.core.attention import KINDS, URGENT, Incident, incident, watched
 from service.core.dialog import Ask, Key, Match, NoInput, NoMatch, Rejoin, Session, Start, advance
 from service.core.model import HELP, ROOT
 
-TODAY = datetime.date(2026, 11, 23)
+TODAY = datetime.date(2026, 11, 30)
 STEPS = Match(node="m1_counter")
 REPEAT, NEXT, PAUSE, STOP = (Match(command=c) for c in ("repeat", "next", "pause", "stop"))
 

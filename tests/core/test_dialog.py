@@ -10,11 +10,10 @@ from service.core.dialog import (LOUDNESS_DB, PACE_CPM, SLOWEST_CPM, WAIT_S, Ask
                                  NoMatch, Notice, Rejoin, Session, Start, Told, Voice, advance, opening)
 from service.core.model import HELP, ROOT
 from service.core.understanding import Expectation
-from service.core.wording import unjointed
+from service.core.wording import date, unjointed
 
-TODAY = datetime.date(2026, 11, 23)
-BEFORE_REVIEW = datetime.date(2026, 7, 1)
-"""A day on which no fact of the guide is past its review."""
+TODAY = datetime.date(2026, 11, 30)
+REVIEW = datetime.date(2027, 6, 1)
 STALE = "这个数可能变了，请打幺二三三三确认。"
 
 
@@ -498,8 +497,14 @@ def test_help_twice_still_leads_back(talk):
 
 # --- age of the facts -----------------------------------------------------------------------------
 
+def reviewed(guide, day=REVIEW):
+    """The guide with every review on that day, after all of its facts were checked."""
+    facts = {name: replace(f, review=f.review and day) for name, f in guide.facts.items()}
+    return replace(guide, facts=facts)
+
+
 def test_of_a_stale_figure_it_is_said_behind_it_and_once(guide):
-    fresh = Talk(guide, today=BEFORE_REVIEW).ask("m4_base")
+    fresh = Talk(reviewed(guide), today=TODAY).ask("m4_base")
     assert STALE not in fresh.said
     stale = Talk(guide, today=TODAY).ask("m4_base")
     assert stale.said.count(STALE) == 1
@@ -514,15 +519,21 @@ def test_only_of_what_rests_on_a_stale_fact_is_it_said(guide):
 
 
 def test_a_fact_is_not_stale_on_its_very_day_of_review(guide):
-    review = guide.facts["C09"].review
-    assert STALE not in Talk(guide, today=review).ask("m4_base").said
-    assert STALE in Talk(guide, today=review + datetime.timedelta(days=1)).ask("m4_base").said
+    assert STALE not in Talk(reviewed(guide), today=REVIEW).ask("m4_base").said
+    assert STALE in Talk(reviewed(guide), today=REVIEW + datetime.timedelta(days=1)).ask("m4_base").said
+
+
+@pytest.mark.parametrize("day", [datetime.date(1970, 1, 1), datetime.date(2025, 12, 31), datetime.date(2037, 1, 1)])
+def test_where_the_clock_cannot_be_right_no_figure_is_called_current(guide, day):
+    assert STALE in Talk(reviewed(guide, datetime.date(2099, 1, 1)), today=day).ask("m4_base").said
+    assert "现在没有过期的数。" not in Talk(reviewed(guide), today=day).ask("m5_about").said
 
 
 def test_the_guide_tells_its_own_age(guide):
-    assert "这些内容，最近一次核对是二〇二六年十一月三十日。" in Talk(guide).ask("m5_about").said
+    newest = max(fact.checked for fact in guide.facts.values())
+    assert f"这些内容，最近一次核对是{date(newest)}。" in Talk(guide).ask("m5_about").said
     assert "有四处该重新核对了，讲到时我会提醒您。" in Talk(guide).ask("m5_about").said
-    assert "现在没有过期的数。" in Talk(guide, today=BEFORE_REVIEW).ask("m5_about").said
+    assert "现在没有过期的数。" in Talk(reviewed(guide)).ask("m5_about").said
 
 
 # --- odds and ends --------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from service.core.dialog import (COMMANDS, PROMPTS, Ask, Fault, Fill, Key, Match
 from service.core.form import ASK, CHECK, EXPLAIN, LEAVE, OPEN, TOLD, WHICH, Filling
 from service.core.model import HELP, KEYS, ROOT, Guide
 
-TODAY = datetime.date(2026, 11, 23)
+TODAY = datetime.date(2026, 11, 30)
 FAULTS = ("error_audio", "error_internal", "error_model", "error_voice")
 NOTICES = (Notice(1, "小芳", text="明天来看您。"), Notice(2, "小芳", node="m5_fraud"))
 NEWS = (Told("paired"), Told("unpaired"), Told("pair_already", {"name": "小芳"}), Told("looked_shared"),

@@ -18,7 +18,7 @@ from service.core.understanding import Expectation
 from service.core.wording import unjointed
 
 PLAYS = sorted((Path(__file__).resolve().parents[1] / "dialogues").glob("*.yaml"))
-TODAY = datetime.date(2026, 11, 23)
+TODAY = datetime.date(2026, 11, 30)
 DEEDS = ("hears", "presses", "silence", "rejoins")
 CHECKS = ("guide", "only", "not_guide", "quiet", "at", "state", "step", "pace", "loudness")
 

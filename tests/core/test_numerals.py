@@ -111,6 +111,21 @@ def test_durations(text, meaning):
 
 
 @pytest.mark.parametrize("text, meaning", table("""
+    再加三个月 = 3; 还要加三个月 = 3; 另外加两个月 = 2; 加上零五个月 = 5; 再加一年 = 12; 加一年零两个月 = 14; 又零三个月 = 3
+    十二年加三个月 = -; 三个月 = -; 再交三个月 = -; 加起来十二年 = -; 工龄加上知青三年 = -; 加三百块 = -
+"""))
+def test_months_on_top(text, meaning):
+    assert shown(numerals.added_months(text)) == meaning
+
+
+@pytest.mark.parametrize("text, meaning", table("""
+    零三个月 = 3; 哦，零三个月 = 3; 是零十一个月 = 11; 十二年零三个月 = -; 三个月 = -; 零六年三月 = -; 零 = -
+"""))
+def test_months_beside_years_that_were_told_before(text, meaning):
+    assert shown(numerals.odd_months(text)) == meaning
+
+
+@pytest.mark.parametrize("text, meaning", table("""
     四千零七十二块五 = 4072.5; 四千零七十二块五毛三 = 4072.53; 四千零七十二 = 4072; 六万多 = ~60000; 两万三 = 23000
     三千五 = 3500; 一千三百五十块 = 1350; 4072.50元 = 4072.5; 4,072 = 4072; ￥3,245.67 = 3245.67; 一万二千块钱 = 12000
     三千来块 = ~3000; 五千左右 = ~5000; 万把块 = ~10000; 千把块 = ~1000; 百把块 = ~100; 千多块 = ~1000; 上万块 = ~10000
@@ -169,5 +184,6 @@ def test_no_text_makes_a_reader_fail():
     texts = ["".join(rng.choices(signs, k=rng.randint(0, 14))) for _ in range(1500)] + ["亿" * 3000, "大概我的" * 500]
     for text in texts:
         numerals.number(text)
-        found = (numerals.birth(text, TODAY), numerals.year(text, TODAY), numerals.months(text), numerals.amount(text))
+        found = (numerals.birth(text, TODAY), numerals.year(text, TODAY), numerals.months(text), numerals.amount(text),
+                 numerals.added_months(text), numerals.odd_months(text))
         assert all(0 <= f.start < f.end <= len(text) for f in found if f)

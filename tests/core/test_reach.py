@@ -11,7 +11,7 @@ from service.core.dialog import Ask, Key, Match, Session, Start, advance
 from service.core.model import HELP, KEYS, ROOT, Node
 from service.core.understanding import Expectation, labelled_phrases
 
-TODAY = datetime.date(2026, 11, 23)
+TODAY = datetime.date(2026, 11, 30)
 
 
 DIGITS = {"birth_year": "1969", "birth_month": "12", "months": "1402", "balance": "60000", "wage": "5000",

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from service.monitoring import health
-from service.monitoring.health import DEGRADED, FAILED, OK, Check, Health, database_check, disk_check, is_ready
-from service.monitoring.health import redis_check, speech_model_check
+from service.monitoring.health import DEGRADED, FAILED, OK, Check, Health, clock_check, database_check, disk_check
+from service.monitoring.health import is_ready, redis_check, speech_model_check
 from service.store.database import open_database
 
 
@@ -48,6 +48,11 @@ def test_a_folder_that_is_gone_has_no_space(tmp_path: Path):
 def test_without_a_speech_model_talks_go_on_by_keys():
     assert speech_model_check(True).state == OK
     assert is_ready((speech_model_check(False),)) and speech_model_check(False).reason
+
+
+def test_a_day_that_cannot_be_right_is_told_and_talks_go_on():
+    assert clock_check(True).state == OK
+    assert is_ready((clock_check(False),)) and clock_check(False).reason
 
 
 def test_all_checks_are_made_and_a_broken_one_fails():

@@ -16,7 +16,7 @@ from service.web.calculators import CALCULATORS, create_calculators
 from tests.support import guide
 from tests.web.test_openapi import assert_described, schema_of
 
-NOW = datetime.datetime(2026, 11, 24, 4, tzinfo=datetime.UTC)
+NOW = datetime.datetime(2026, 11, 30, 4, tzinfo=datetime.UTC)
 WOMAN = {"kind": "F50", "birth_year": "1980", "birth_month": "3"}
 MAN = {"kind": "M60", "birth_year": "1969", "birth_month": "12"}
 
@@ -123,13 +123,12 @@ def test_what_is_paid(client, answers, wanted):
     assert part(found, **wanted) == wanted
 
 
-def test_how_high_the_pension_is():
-    at = client_at(datetime.datetime(2025, 2, 1, 4, tzinfo=datetime.UTC))
+def test_how_high_the_pension_is(client):
     answers = {"kind": "M60", "birth_year": "1965", "birth_month": "1", "months": "180", "index": "0.6",
                "balance": "60000"}
     wanted = {"basic": "923.28", "account": "433.53", "total": "1356.81", "divisor": "138.4", "account_low": "431.65",
               "account_high": "454.55", "divisor_is_exact": False, "spoken_total": "1350"}
-    assert part(figures(at, "pension", answers)[""], **wanted) == wanted
+    assert part(figures(client, "pension", answers)[""], **wanted) == wanted
 
 
 def test_what_is_missing_to_medical_insurance(client):
@@ -147,15 +146,22 @@ def test_what_is_left_open_is_worked_out_for_each_case(client):
 
 def test_an_answer_says_what_it_rests_on_and_for_which_day(client):
     told = asked(client, "base", {"wage": "5000"}).json
-    assert told["worked_out_for"] == "2026-11-24" and "以社保局核定为准" in told["about"]
+    assert told["worked_out_for"] == "2026-11-30" and told["about"] == "大约是这样，准数问幺二三三三。"
     assert told["answers"] == {"work": "employee", "wage": "5000"}
     limits = next(f for f in told["facts"] if f["id"] == "C09")
     assert limits["due"] and told["due"] and limits["checked"] and limits["sources"][0]["what"]
     assert not set(guide().prompts["stale"]) & set(told["sentences"]), "what is unconfirmed says it"
     assert len(told["unconfirmed"]) == 1 and told["unconfirmed"][0] in told["sentences"]
     assert not any(JOINT in sentence for sentence in told["sentences"])
-    early = client_at(datetime.datetime(2025, 12, 1, 4, tzinfo=datetime.UTC))
-    assert not asked(early, "base", {"wage": "5000"}).json["due"]
+    assert not asked(client, "age", MAN).json["due"]
+
+
+@pytest.mark.parametrize("year", [1970, 2025, 2037])
+@pytest.mark.parametrize("answers", [MAN, {"birth_year": "2030"}, {}])
+def test_on_a_day_that_cannot_be_right_nothing_is_worked_out(year, answers):
+    told = asked(client_at(NOW.replace(year=year)), "age", answers).json
+    assert told["results"] == [] and told["answers"] == {} and told["about"] == ""
+    assert told["sentences"] == list(guide().prompts["clock_wrong"])
 
 
 @pytest.mark.parametrize("kind", ["special", "sick", "official", "retired"])

@@ -118,13 +118,14 @@ def test_what_does_not_count_is_no_fault(site):
                           "transitional pension", "That of 2026 is not confirmed"]),
     ("medical", {"sex": "F", "med_year": "2027", "med_months": "21", "med_months-rest": "8", "med_local": "10"},
      ["300 − 260", "40 months", "168 − 120", "48 months", "pooling"]),
-    ("gap", {**MAN, "kind": "resident", "months": "10"}, ["180 − 120", "60 months", "it is not delayed"])])
+    ("gap", {**MAN, "kind": "resident", "months": "10"},
+     ["180 months = 15 years", "please ask the village", "it is not delayed"])])
 def test_the_working_is_shown_step_by_step(site, calculator, fields, wanted):
     answer = filled(site, calculator, fields)
     assert answer.status_code == 200 and Markup(text_of(answer)).wrong == []
     found = texts(answer)
     assert [text for text in wanted if text not in found] == []
-    for text in ("What was entered", "How it was worked out", "核定为准", "Worked out on 2027-03-01", "checked 2026-11"):
+    for text in ("What was entered", "How it was worked out", "准数问", "Worked out on 2027-03-01", "checked 2026-11"):
         assert text in found
 
 
@@ -146,8 +147,15 @@ def test_a_fact_that_is_due_is_said_to_be_so(site):
 
 def test_the_result_is_in_chinese_too(site):
     found = texts(filled(site, "pension", PENSION, "zh"))
-    for text in ("怎么算的", "湖南计发基数", "923.28 元", "没有核实的", "填了什么", "2027-03-01", "以社保局核定为准"):
+    for text in ("怎么算的", "湖南计发基数", "923.28 元", "没有核实的", "填了什么", "2027-03-01", "大约是这样，准数问幺二三三三。"):
         assert text in found
+
+
+def test_on_a_day_that_cannot_be_right_nothing_is_worked_out(site):
+    site.now = site.now.replace(year=2000)
+    for fields in (MAN, {"birth_year": "2030"}):
+        found = texts(filled(site, "age", fields))
+        assert "这台机器的日子不对" in found and "How it was worked out" not in found and "Worked out on" not in found
 
 
 def test_it_can_be_printed(site):

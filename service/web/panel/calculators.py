@@ -16,7 +16,7 @@ from flask_babel import lazy_gettext as _l
 from service.core.assessment import needed
 from service.core.form import CHOICE, MONTHS, OPEN, Answers, Field
 from service.core.model import Guide
-from service.web.calculators import asked, faults, gathered, node_of, work
+from service.web.calculators import asked, faults, gathered, has_day, node_of, work
 from service.web.panel.common import Panel
 from service.web.panel.guide import CONFIDENCES
 from service.web.panel.working import in_months, span, working
@@ -96,7 +96,7 @@ def add_pages(panel_pages: Blueprint, panel: Panel) -> None:
     def calculate(calculator: str):
         node, guide = node_of(calculator), panel.talks.edition.guide
         today = panel.care.now().astimezone().date()
-        answers, wrong = _read(guide, node, request.form, today)
+        answers, wrong = _read(guide, node, request.form, today) if has_day(guide, today) else ({}, {})
         entries = _entries(guide, node, request.form, wrong)
         if wrong:
             return _page(calculator, entries), 422

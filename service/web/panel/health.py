@@ -25,7 +25,7 @@ MANY_MISSED, REQUESTS_TO_JUDGE = 0.3, 10
 """Share not understood from which somebody should see why, if there are so many requests to judge by."""
 LITTLE_MEMORY_MIB = 200
 NAMES = {"serving": _l("Taking turns"), "database": _l("Database"), "redis": "Redis", "disk": _l("Disk"),
-         "speech model": _l("Speech model")}
+         "clock": _l("Clock"), "speech model": _l("Speech model")}
 """Check of ``monitoring.health`` to what it is called."""
 SENTENCES = {
     ("serving", OK): _l("New talks are taken."),
@@ -37,6 +37,9 @@ SENTENCES = {
     ("disk", OK): _l("There is enough room."),
     ("disk", DEGRADED): _l("There is little room left. Please delete what is not needed."),
     ("disk", FAILED): _l("It is full or cannot be read: no talk can be kept. Please make room now."),
+    ("clock", OK): _l("Its day can be right."),
+    ("clock", DEGRADED): _l("Its day cannot be right: the calculators work nothing out. Please set date and time on "
+                            "the machine."),
     ("speech model", OK): _l("It is there: the guide hears."),
     ("speech model", DEGRADED): _l("It is missing or damaged: the guide works by keys and touch alone. "
                                    "Please run: python -m service models install"),

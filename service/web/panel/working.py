@@ -129,8 +129,11 @@ def percent(share: Decimal) -> str:
 def _retirement(rules: Rules, one: Retirement, now: Month) -> Iterable[Step]:
     yield from _statutory(one)
     if one.month > now:
-        yield Step(_("Earliest by choice (弹性提前)"), _("only if the minimum of months is met by then"),
-                   str(max(one.earliest, now)))
+        earliest = calculators.earliest_choice(rules, one, now)
+        if earliest:
+            yield Step(_("Earliest by choice (弹性提前)"),
+                       _("only if the minimum of months is met by then, and the employer has it in writing"
+                         " %(months)d months before", months=rules.flexible.notice), str(earliest))
         yield Step(_("Latest by choice (弹性延迟)"), _("only if the employer agrees"), str(one.latest))
 
 
@@ -201,7 +204,7 @@ def _pension(rules: Rules, one: Retirement, answers: Answers, case: str, pension
     else:
         yield from _account(answers, pension)
     yield Step(_("Together a month"), f"{pension.basic} + {pension.account or 0}", yuan(pension.total))
-    yield Step(_("As the guide says it"), _("in whole tens, rounded down"), yuan(pension.spoken_total))
+    yield Step(_("As the guide says it"), _("each part in whole tens, rounded down"), yuan(pension.spoken_total))
 
 
 def _basic(rules: Rules, one: Retirement, months: int, index: str, pension: Pension) -> Iterable[Step]:
@@ -251,15 +254,15 @@ def _medical_needs(year: str, gap: MedicalGap) -> Iterable[Step]:
 # --- without a result of the core ---------------------------------------------------------------------
 
 def _resident(rules: Rules, answers: Answers) -> Iterable[Step]:
-    resident, birth = rules.resident, _birth(answers)
+    resident = rules.resident
     yield Step(_("Age for residents' pension (城乡居民养老)"), _("it is not delayed"),
                in_years(resident.age))
-    yield Step(_("Month in which it is reached"), f"{birth} + {in_months(12 * resident.age)}",
-               str(birth.plus(12 * resident.age)))
-    yield Step(_("Minimum of contributions (最低缴费年限)"), "", span(resident.months))
-    if answers.get("months", OPEN) != OPEN:
-        paid = int(answers["months"])
-        yield _missing(resident.months, paid, max(0, resident.months - paid))
+    if "birth_year" in answers:
+        birth = _birth(answers)
+        yield Step(_("Month in which it is reached"), f"{birth} + {in_months(12 * resident.age)}",
+                   str(birth.plus(12 * resident.age)))
+    yield Step(_("Minimum of contributions (最低缴费年限)"),
+               _("in general; fewer for who was old when it began: please ask the village"), span(resident.months))
 
 
 def _of_open_months(rules: Rules, node: str, answers: Answers, now: Month) -> list[Case]:
