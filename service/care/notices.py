@@ -15,6 +15,7 @@ from service.care.adjusting import Adjustment
 from service.care.feed import device_topic, person_topic, publish
 from service.core.dialog import Notice
 from service.core.redaction import NUMBER, plain, redacted
+from service.core.wording import clauses
 from service.errors import NotFound, Refused
 from service.store.database import transaction
 from service.store.tables import AccountRow, DeliveryRow, DeviceRow, NoticeRow
@@ -29,6 +30,10 @@ SHOWN = 50
 
 
 _DIGIT = "[0-9０-９]"
+_BAIT = re.compile("验证码|校验码|密码|转账|转钱|打钱|汇款|汇钱|安全账户|保证金")
+"""What swindlers ask for."""
+_WARNS = re.compile("不要|不能|不准|不可|不给|莫|别|骗")
+"""What a clause has that warns of it."""
 _OF_NOBODY = re.compile("|".join((
     # Days, years and times of the day; from and to; amounts of money; telephone numbers of services.
     rf"(?<!{_DIGIT})(?:19|20){_DIGIT}{{2}}(?:年|[-/.]{_DIGIT}{{1,2}}(?:[-/.]{_DIGIT}{{1,2}})?(?!{_DIGIT}|[-/.]{_DIGIT}))",
@@ -81,7 +86,7 @@ class Notices:
     def plan(self, device_id: int, by: int, node: str | None, text: str | None, at: datetime.datetime | None,
              repeats: str) -> int:
         """Have a node or a text read out at a time, or now. Refused: the text is empty, too long or holds a
-        long number; too many are planned."""
+        long number, or asks for money or a code; too many are planned."""
         now, text = self._now(), plain(text or "") or None
         if (node is None) == (text is None):
             raise Refused("notice_empty")
@@ -90,6 +95,9 @@ class Notices:
         if text and NUMBER in redacted(_OF_NOBODY.sub("；", text)):
             # A number that is spoken aloud in a living room can be written down by anybody there.
             raise Refused("notice_number")
+        if text and any(_BAIT.search(c) and not _WARNS.search(c) for c in clauses(text)):
+            # Whoever has got hold of an account would ask just for this, in the voice that the listener trusts.
+            raise Refused("notice_money")
         if repeats not in REPEATS:
             raise Refused("repeats_unknown")
         at = max(at or now, now)

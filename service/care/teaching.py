@@ -22,6 +22,7 @@ from service.care.recording import meaning
 from service.content.effects import Neighbour, neighbours
 from service.content.problems import Problem
 from service.content.proposal import Proposal
+from service.core import labels
 from service.core.classifier import Classifier
 from service.core.dialog import Ask, Match, NoMatch
 from service.core.grammar import bare
@@ -341,19 +342,20 @@ def _problems(wish: Wish) -> tuple[Problem, ...]:
 def _hears_the_same(old: Guide, new: Guide) -> bool:
     """True if every sentence is understood as before: only what is said and shown is another."""
     def of(guide: Guide) -> tuple:
-        nodes = {node.id: (node.title, node.requests) for node in guide.nodes.values()}
+        nodes = {node.id: (node.title, node.requests, node.aspect_requests) for node in guide.nodes.values()}
         commands = {command.name: command.phrases for command in guide.commands.values()}
         return (nodes, commands, guide.key_phrases, guide.padding, Lexicon(hearing=guide.lexicon.hearing),
-                guide.typed, guide.spoken, guide.misheard, guide.words, guide.choices, guide.outside)
+                guide.typed, guide.spoken, guide.misheard, guide.words, guide.choices, guide.outside,
+                guide.places, guide.alarms)
     return of(old) == of(new)
 
 
 def _listed(guide: Guide) -> dict[str, tuple[str, str]]:
-    """One example of each listed way of asking by its characters: (text, label)."""
+    """One example of each listed way of asking by its characters: (text, label without aspect)."""
     reader, found = templates(guide.words), {}
     for line, label in labelled_lines(guide):
         text = reader.examples(line, 1)[0]
-        found.setdefault(bare(text), (text, label))
+        found.setdefault(bare(text), (text, labels.whole(label)))
     return found
 
 

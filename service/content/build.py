@@ -42,7 +42,8 @@ def build(documents: Mapping[str, Document], version: str) -> Guide:
              for node_id, raw in entries(documents, NODE_FILES, "nodes")}
     return Guide(
         version=version, nodes=nodes,
-        commands={name: model.Command(name, tuple(c["phrases"]), c.get("key"), c.get("step_key"))
+        commands={name: model.Command(name, tuple(c["phrases"]), c.get("key"), c.get("step_key"),
+                                      c.get("exact", False))
                   for name, c in commands["commands"].items()},
         key_phrases={key: tuple(phrases) for key, phrases in commands["keys"].items()},
         facts={i: _fact(i, raw) for i, raw in facts["facts"].items()},
@@ -61,7 +62,7 @@ def build(documents: Mapping[str, Document], version: str) -> Guide:
         words=documents[WORDS].data["words"],
         choices={word: tuple(ids) for word, ids in documents[CHOICES].data["choices"].items()},
         places={said: name for name, names in documents[PLACES].data["places"].items() for said in names},
-        alarms=tuple(_alarm(raw, documents[ALARMS].data["unless"]) for raw in documents[ALARMS].data["alarms"]),
+        alarms=_alarms(documents[ALARMS].data),
         outside=tuple(documents[OUTSIDE].data["outside"]))
 
 
@@ -103,7 +104,7 @@ def _node(node_id: str, raw: dict, requests: Mapping[str, list[str]]) -> model.N
         requests=tuple(requests.get("", ())),
         aspect_requests={aspect: tuple(lines) for aspect, lines in requests.items() if aspect},
         number=raw.get("number", ""), announced=raw.get("announced", True),
-        solemn=raw.get("solemn", False), asked=raw.get("asked", ""))
+        solemn=raw.get("solemn", False), voice_only=raw.get("voice_only", False), asked=raw.get("asked", ""))
     return dataclasses.replace(node, aspects={name: _aspect(name, one, node, facts)
                                               for name, one in raw.get("aspects", {}).items()})
 
@@ -113,12 +114,17 @@ def _aspect(name: str, raw: dict, node: model.Node, facts: tuple[str, ...]) -> m
     own = {s.text: s for part in (*node.more, node.say) for s in part}
     said = (own.get(s, None) if isinstance(s, str) else None for s in raw["say"])
     return model.Aspect(name, tuple(found or sentence(s, facts) for found, s in zip(said, raw["say"])),
-                        raw.get("number", ""), raw.get("instead", False))
+                        raw.get("number", ""), raw.get("instead", False), raw.get("calm", False))
 
 
-def _alarm(raw: dict, unless: list[str]) -> model.Alarm:
+def _alarms(raw: dict) -> model.Alarms:
+    return model.Alarms(tuple(map(_alarm, raw["alarms"])),
+                        *(tuple(raw[part]) for part in ("struck", "told", "past", "now")))
+
+
+def _alarm(raw: dict) -> model.Alarm:
     node, aspect = labels.parts(raw["to"])
-    return model.Alarm(node, aspect, tuple(map(tuple, raw["words"])), (*unless, *raw.get("unless", ())))
+    return model.Alarm(node, aspect, tuple(map(tuple, raw["words"])), tuple(raw.get("unless", ())))
 
 
 def _rule(raw: dict) -> model.Rule:

@@ -35,7 +35,7 @@ class _Index:
     def __post_init__(self):
         reader = templates(self.guide.words)
         for node in self.guide.nodes.values():
-            for line in node.requests:
+            for line in (*node.requests, *(a for lines in node.aspect_requests.values() for a in lines)):
                 # Of a template the first sentence stands for all, as in close_pairs.
                 self.lines.append((bare(reader.expand(line)[0]), node.id))
         for place, (text, _) in enumerate(self.lines):

@@ -55,7 +55,7 @@ def _content(guide: Guide) -> Iterable[str]:
     for node in guide.nodes.values():
         parts = (node.say, node.brief, *(s.sentences for s in node.steps), *node.more,
                  *(aspect.say for aspect in node.aspects.values()))
-        yield node.spoken_title
+        yield from _fixed([wording.joint(node.spoken_title)])
         yield from (sentence.text for part in parts for sentence in part)
 
 

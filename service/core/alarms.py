@@ -1,33 +1,48 @@
 """Alarms: words that come before every other reading, whatever was asked or is being said.
 
-They are data (``prompts/alarms.yaml``), each with what does not count: 吓死我了, 电视里讲有人跳楼. What else
-sounds like a cry for help is left to the Classifier.
+They are data (``prompts/alarms.yaml``), with what does not count: 吓死我了, 电视里讲有人跳楼. What else sounds
+like a cry for help is left to the Classifier.
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
 import re
-from typing import Callable
+from typing import Iterable
 
 from service.core.grammar import bare
-from service.core.model import Alarm, Guide
+from service.core.model import Alarm, Alarms
 
 NEAR = 10
 """Characters that may stand between the words of an alarm."""
-_CUT = "\n"
-"""Stands for what does not count."""
+BEGINNING = 3
+"""Characters before a word that still begins a text."""
+_GAP = " " * (NEAR + 1)
+"""Stands for what was struck out: nothing reaches across it."""
 
 
-def alarm_finder(guide: Guide) -> Callable[[str], Alarm | None]:
-    """What finds the first alarm of a text."""
-    return functools.partial(_find, tuple(map(_Pattern, guide.alarms)))
+class AlarmFinder:
+    """Finds the first alarm of a text. Immutable."""
+
+    def __init__(self, alarms: Alarms):
+        self._patterns = tuple(map(_Pattern, alarms.alarms))
+        self._struck, self._told = _any_of(alarms.struck), _any_of(alarms.told)
+        self._past, self._now = _any_of(alarms.past), _any_of(alarms.now)
+
+    def find(self, text: str) -> Alarm | None:
+        """The alarm of a text, if it has one that counts."""
+        text = self._struck.sub(_GAP, bare(text))
+        told = self._told.search(text)
+        here = text[:told.start()] if told else text
+        if self._past.search(here) and not self._now.search(here):
+            return None
+        return next((p.alarm for p in self._patterns if p.is_in(here)), None)
 
 
-def _find(patterns: tuple[_Pattern, ...], text: str) -> Alarm | None:
-    text = bare(text)
-    return next((p.alarm for p in patterns if p.is_in(text)), None)
+    def is_told(self, text: str) -> bool:
+        """True if it begins with words behind which something is told that happens elsewhere."""
+        told = self._told.search(bare(text))
+        return told is not None and told.start() <= BEGINNING
 
 
 class _Pattern:
@@ -35,9 +50,8 @@ class _Pattern:
 
     def __init__(self, alarm: Alarm):
         self.alarm = alarm
-        self._groups = [re.compile("|".join(map(re.escape, sorted(group, key=len, reverse=True))))
-                        for group in alarm.words]
-        self._unless = re.compile("|".join(map(re.escape, alarm.unless)) or r"(?!)")
+        self._groups = [_any_of(group) for group in alarm.words]
+        self._unless = _any_of(alarm.unless)
 
     def is_in(self, text: str) -> bool:
         """True if one of each group stands near the others."""
@@ -51,3 +65,7 @@ def _are_near(spans: tuple[tuple[int, int], ...]) -> bool:
     """True if no more than NEAR characters stand between each word and the next."""
     ordered = sorted(spans)
     return all(0 <= later[0] - earlier[1] <= NEAR for earlier, later in itertools.pairwise(ordered))
+
+
+def _any_of(words: Iterable[str]) -> re.Pattern:
+    return re.compile("|".join(map(re.escape, sorted(words, key=len, reverse=True))) or r"(?!)")

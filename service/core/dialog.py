@@ -16,7 +16,7 @@ from typing import Iterable, Mapping
 from service.core import assessment, clock, wording
 from service.core.filling import FormTurn
 from service.core.form import Filling
-from service.core.model import ABOUT, ELSEWHERE, HELP, OPTION_KEYS, ROOT, WHERE, Guide, Node, Sentence
+from service.core.model import ABOUT, ELSEWHERE, HELP, HOTLINES, OPTION_KEYS, ROOT, WHERE, Guide, Node, Sentence
 
 PACE_CPM = (140, 160, 180, 205, 230, 260)
 """Speaking rates that can be chosen, Chinese characters a minute."""
@@ -57,7 +57,7 @@ PROMPTS: dict[str, frozenset[str]] = {
         "ask_two": "first second", "ask_three": "first second third", "ask_key": "option key",
         "ask_none": "key", "confirm": "option", "confirm_keys": "", "confirm_no": "",
         "yes_nothing": "", "no_nothing": "", "stop": "", "stop_solemn": "", "stale": "", "where_place": "place",
-        "elsewhere_help": "", "about_checked": "date",
+        "elsewhere_help": "", "who": "", "rude": "", "about_checked": "date",
         "about_due": "count", "about_due_none": "", "reconnected": "", "talk_ended": "",
         "error_internal": "", "error_busy": "", "error_audio": "", "error_model": "", "error_voice": "",
         "no_sound_device": "", "bridge": "", "voice_changed": "", "voice_only": "",
@@ -121,8 +121,8 @@ class Session:
     """Silences in a row."""
     no_match: int = 0
     """Utterances in a row that were not understood."""
-    doubts: int = 0
-    """Questions in doubt in a row that led nowhere."""
+    refused: tuple[str, ...] = ()
+    """Nodes offered in a question in doubt to which the answer was 都不是, since something was understood."""
     elsewhere: int = 0
     """How often in this talk something was asked for that the guide does not have."""
     pace_cpm: int = USUAL_CPM
@@ -457,7 +457,7 @@ class _Turn(FormTurn):
         due = any(clock.is_due(self.guide.facts[f], self.guide.facts, self.today)
                   for sentence in told for f in sentence.facts)
         if due and not self._warned and not any(sentence.unverified for sentence in told):
-            self.say("stale")
+            self.say("stale_medical" if self.node.is_medical else "stale")
             self._warned = True
         return self
 
@@ -476,7 +476,7 @@ class _Turn(FormTurn):
         ``fresh``: something for its form was said with it. ``aspect``: what of it was asked for. ``place``: the
         district that was named with it.
         """
-        self.update(origin=self._origin(node_id), node=node_id, part=0, done=False, asked=(), notice=None, doubts=0,
+        self.update(origin=self._origin(node_id), node=node_id, part=0, done=False, asked=(), notice=None, refused=(),
                     aspect=aspect if aspect in self.guide.nodes[node_id].aspects else "")
         node, detail = self.node, self.session.detail
         if node.is_urgent:
@@ -516,7 +516,7 @@ class _Turn(FormTurn):
         """Say that the guide does not have it and whom to ask; shorter the second time, then offer help."""
         count = self.session.elsewhere + 1
         self.update(elsewhere=count)
-        if count > 2:
+        if count > 2 and not self.session.aspect:
             return self.say("elsewhere_help")
         return self.tell(self._parts[0] if count == 1 or self.session.aspect else self.node.brief)
 
@@ -622,6 +622,8 @@ class _Turn(FormTurn):
         if node is None:
             return self.no_match()
         self.heard()
+        if node.id == HOTLINES and self._state() == "urgent":
+            return self._urgent_again()  # 打哪个电话咯: the one that was just told.
         if node.id == HELP and self.session.cared:
             self.say("help_noted")
         elif node.id != ROOT and node.announced and not node.is_urgent:
@@ -633,13 +635,16 @@ class _Turn(FormTurn):
 
     def ask(self, candidates: Iterable[str]) -> _Turn:
         known = tuple(dict.fromkeys(c for c in candidates if c in self.guide.nodes))[:OFFER_AT_MOST]
-        if not known or self.node.is_urgent and not self.session.no_match:
+        if not known:
             return self.no_match()
-        doubts = self.session.doubts + 1
-        if doubts > 1 and ELSEWHERE in self.guide.nodes:
+        if self.node.is_urgent and not self.session.no_match:
+            # Half understood beside the help itself: the help once more, and no choices yet.
+            return self.heard().update(no_match=1)._urgent_again()
+        new = tuple(n for n in known if n not in self.session.refused)
+        if not new or set(new) <= set(self.session.asked):
             # The same choices for ever help nobody.
             return self.heard().enter(ELSEWHERE)
-        return self.heard().update(asked=known, notice=None, doubts=doubts)._question()
+        return self.heard().update(asked=new, notice=None)._question()
 
     def _question(self) -> _Turn:
         titles = [self.called(n) for n in self.session.asked]
@@ -688,7 +693,12 @@ class _Turn(FormTurn):
         if self._has_more:
             part = self.session.part + 1
             return self.update(part=part).tell(self._parts[part])
-        return self.tell(self.node.brief or self.node.say)
+        return self._urgent_again()
+
+    def _urgent_again(self) -> _Turn:
+        """The help once more, in two sentences."""
+        named = self.node.aspects.get(self.session.aspect)
+        return self.tell(named.say[:2] if named else self.node.brief or self.node.say)
 
     def _universal(self, key: str) -> str | None:
         """The command that a key means everywhere, if any."""
@@ -762,6 +772,12 @@ class _Turn(FormTurn):
 
     def _do_hello(self) -> _Turn:
         return self.heard().again()
+
+    def _do_who(self) -> _Turn:
+        return self.heard().say("who")
+
+    def _do_rude(self) -> _Turn:
+        return self.heard().say("rude")
 
     def _do_resume(self) -> _Turn:
         held = self.session.held
@@ -848,6 +864,9 @@ class _Turn(FormTurn):
         return texts[len(resumed):] if texts[:len(resumed)] == resumed else texts
 
     def _do_stop(self) -> _Turn:
+        named = self.node.aspects.get(self.session.aspect)
+        if self.node.is_urgent and not (named and named.calm):
+            return self.heard()._urgent_again()
         prompt = "stop_solemn" if self.node.solemn or self.node.is_urgent else "stop"
         # What was said about oneself goes with the one who said it.
         self.heard().update(node=ROOT, aspect="", part=0, done=False, asked=(), origin=None, notice=None, form=None, answers={},
@@ -874,9 +893,12 @@ class _Turn(FormTurn):
             return self._form_no()
         if self.node.is_urgent and not self.session.asked:
             return self._do_up()
+        if len(self.session.asked) > 1 and self.session.refused:
+            return self.heard().enter(ELSEWHERE)
         prompt = "confirm_no" if self.session.asked else "no_nothing"
         # One misunderstanding has happened: the next one is met with choices at once.
-        return self.heard().update(asked=(), no_match=1).say(prompt)
+        refused = (*self.session.refused, *self.session.asked)
+        return self.heard().update(asked=(), refused=refused, no_match=1).say(prompt)
 
     def _do_slower(self) -> _Turn:
         return self._adjust("pace_cpm", PACE_CPM, -1, "slower", "slowest")
@@ -924,7 +946,7 @@ class _Turn(FormTurn):
 
     def no_input(self) -> _Turn:
         """A hint, then fewer words and choices, then wait and say how to be called."""
-        if self.session.paused or self.session.waiting or self.node.is_urgent:
+        if self.session.paused or self.session.waiting or self._state() == "urgent":
             return self
         count = self.session.no_input + 1
         self.update(no_input=count)
@@ -953,7 +975,7 @@ class _Turn(FormTurn):
             return self._quietly()
         self.update(no_input=0)
         if self.node.is_urgent:
-            return self.tell(self.node.brief or self.node.say)
+            return self._urgent_again()
         if self.form and not self.session.asked and not self.session.notice:
             return self.say("nomatch_form")._form_hint(count)
         if count == 1:
@@ -1018,9 +1040,10 @@ class _Turn(FormTurn):
 
     def reply(self) -> Reply:
         session, steps = self.session, self.node.steps
-        still = session.paused or session.waiting or self.node.is_urgent and not session.asked
         slower = self._pace * (SOLEMN_SLOWER if self.node.solemn else 1.0)
         state = "paused" if session.paused else "waiting" if session.waiting else self._state()
+        # Whoever needs help is not hurried, either.
+        still = state in ("paused", "waiting", "urgent")
         return Reply(
             sentences=tuple(self._spoken), shown=tuple(self._shown), choices=self._choices(),
             node=session.node, title=self.node.title,

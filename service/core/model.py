@@ -15,6 +15,8 @@ from service.core.rules import Rules
 ROOT = "root"
 HELP = "help"
 ABOUT = "m5_about"
+HOTLINES = "m5_hotline"
+"""Which numbers to call."""
 WHERE = "n_where"
 """Where the counters are."""
 ELSEWHERE = "x_elsewhere"
@@ -101,6 +103,8 @@ class Aspect:
     """Telephone number that is shown instead of the node's."""
     instead: bool = False
     """True if it is told in place of the node's ``say`` and not before it."""
+    calm: bool = False
+    """True if nothing is at stake, although the node is urgent: who has heard enough is left in peace."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +133,8 @@ class Node:
     """Telephone number to be called at once; what has one is urgent: heard everywhere, before anything else."""
     announced: bool = True
     """True if its title is said when it was asked for, so that a misunderstanding is heard at once."""
+    voice_only: bool = False
+    """True if no menu leads to it."""
     solemn: bool = False
     """True if it is told to somebody in grief: slowly, and without good wishes."""
     asked: str = ""
@@ -138,6 +144,12 @@ class Node:
     def is_urgent(self) -> bool:
         """True if help is at stake."""
         return bool(self.number)
+
+    @property
+    def is_medical(self) -> bool:
+        """True if the office of medical insurance is asked about it, and not that of pensions."""
+        told = "".join(s.text for s in self.say)
+        return "医保" in self.title or "幺二三九三" in told and "幺二三三三" not in told
 
     @property
     def spoken_title(self) -> str:
@@ -175,6 +187,8 @@ class Command:
     """Key with this meaning everywhere, if any."""
     step_key: str | None = None
     """Key with this meaning inside a step list, if any."""
+    exact: bool = False
+    """True if only these very phrases count, and nothing that is like them."""
 
 
 @dataclass(frozen=True)
@@ -203,9 +217,24 @@ class Alarm:
     node: str
     aspect: str
     words: tuple[tuple[str, ...], ...]
-    """One of each group must be said, near the others and in any order; templates as they are written."""
+    """One of each group must be said, near the others and in any order."""
     unless: tuple[str, ...] = ()
     """Words with which it does not count."""
+
+
+@dataclass(frozen=True)
+class Alarms:
+    """All alarms, the first that fits goes before the others, and what never counts."""
+
+    alarms: tuple[Alarm, ...] = ()
+    struck: tuple[str, ...] = ()
+    """Everyday words that only sound like one: 吓死."""
+    told: tuple[str, ...] = ()
+    """Behind these something is told that happens elsewhere: 电视里."""
+    past: tuple[str, ...] = ()
+    """With these it happened long ago ..."""
+    now: tuple[str, ...] = ()
+    """... unless one of these is said, too."""
 
 
 @dataclass(frozen=True)
@@ -290,7 +319,7 @@ class Guide:
     """Words that fit several nodes, and the nodes to offer."""
     places: Mapping[str, str] = field(default_factory=dict)
     """What a district or county is called by people, to its name."""
-    alarms: tuple[Alarm, ...] = ()
+    alarms: Alarms = Alarms()
     """Words that come before every other reading."""
     outside: tuple[str, ...] = ()
     """Sentences that are not for the guide, as examples of what to reject."""

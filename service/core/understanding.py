@@ -11,17 +11,17 @@ import dataclasses
 import datetime
 import re
 from dataclasses import dataclass
-from typing import Iterable, Mapping, NamedTuple, Sequence
+from typing import Callable, Iterable, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
 from service.core import labels
-from service.core.alarms import alarm_finder
+from service.core.alarms import AlarmFinder
 from service.core.answers import Reading, answer_reader
 from service.core.classifier import Classifier
 from service.core.dialog import Ask, Fill, Match, NoMatch, Session
 from service.core.form import BIRTH_YEAR, CHOICE, TOLD
-from service.core.grammar import bare
+from service.core.grammar import bare, spelled_out
 from service.core.judge import Evidence, Judge, Verdict
 from service.core.labels import OUTSIDE
 from service.core.model import HELP, ROOT, Guide
@@ -49,12 +49,14 @@ LEAST_OFFERED = 0.04
 """A node is offered from this probability on."""
 LEAST_BESIDE = 0.1
 """The same as a share of the best one's: three are not offered just to have three."""
-URGENT = 0.4
+URGENT = 0.25
 """Probability from which help is told at once: a false alarm costs two sentences, a miss may cost a life."""
 LEAST_HEARD = 0.5
 """Share of a decoder's text from which its words can be an alarm."""
 CITY_NAME = "衡阳"
 """What stands for a district or county when a request is weighed."""
+SURELY_URGENT = 0.5
+"""The same where an answer to a question is expected."""
 OWN_ASPECT = 0.5
 """Probability within a node from which one of its aspects is what was asked for."""
 LEAST_OF_TWO = 4
@@ -63,6 +65,8 @@ SURE_OF_EACH = 0.8
 """Each of two requests must be as sure as this, or they are taken for one."""
 MOST_BESIDE = 4
 """Characters that somebody may say beside the answer to a question and still only answer it."""
+MOST_OF_A_CASE = 5
+"""Characters beside another answer to a question whose result was told: 要是交了…呢."""
 CLOSED_SHARE = 0.75
 """Weight of the closed grammar's text beside the open decoder's, of 1: it mishears half as much."""
 
@@ -122,6 +126,8 @@ class Weighed:
     evidence: Evidence
     aspect: str = ""
     """What of the best node is asked for; empty: the node as such."""
+    unasked: frozenset[str] = frozenset()
+    """Nodes that are told or not, but never offered in a question: to nobody is 家里人走了 said as one of three."""
 
 
 class Understanding:
@@ -145,9 +151,11 @@ class Understanding:
             # Phrases of two nodes that sound the same are left to the characters.
             same = self._sound.setdefault(key, label) == label
             self._sound[key] = label if same else None
-        self._alarm = alarm_finder(guide)
+        self._alarms = AlarmFinder(guide.alarms)
+        self._outside = frozenset(map(bare, guide.outside))
         self._urgent = frozenset(node.id for node in guide.nodes.values() if node.is_urgent)
         self._places = any_of(longest_first(guide.places))
+        self._unasked = frozenset(n.id for n in guide.nodes.values() if not n.announced or n.voice_only)
         self._choices = {bare(w): nodes for w, nodes in guide.choices.items()}
         self._choices |= {self._padding.plain(w): n for w, n in guide.choices.items()}
         self._answers = answer_reader(guide)
@@ -179,10 +187,8 @@ class Understanding:
 
     def interpret(self, text: str, expect: Expectation = Expectation()) -> Match | Ask | NoMatch:
         """What a text means to somebody who is at ``expect``. Never raises, whatever the text."""
-        said = _Said((bare(text),))
-        found = self._first(said) or self._answer((text,), said, expect)
-        found = found or self._asked_for((text,), self._interpret(said, self._known(expect)), expect)
-        return self._placed((text,), found)
+        said = _Said((bare(spelled_out(text)),))
+        return self._meant((text,), said, lambda known: self._interpret(said, known), expect)
 
     def hear(self, closed: str, opened: str, closed_confidence: float, opened_confidence: float,
              expect: Expectation = Expectation()) -> Match | Ask | NoMatch:
@@ -194,33 +200,49 @@ class Understanding:
         said = _Said.heard(bare(closed), bare(opened), closed_confidence, opened_confidence)
         if not said.texts:
             return NoMatch()
-        found = (self._first(said) or self._answer(said.texts, said, expect)
-                 or self._asked_for(said.texts, self._heard(said, self._known(expect)), expect))
-        return self._placed(said.texts, found)
+        return self._meant(said.texts, said, lambda known: self._heard(said, known), expect)
 
-    def _first(self, said: _Said) -> Match | None:
-        """What comes before every other reading: words that are an alarm, or what is most likely a cry for help."""
-        if said.texts and labels.is_node(self._exact.get(said.texts[0], OUTSIDE)):
-            return None  # What is listed means what it is listed for: 工地上摔断了腿，单位不赔.
-        for text, share in zip(said.texts, said.shares):
+    def _meant(self, texts: tuple[str, ...], said: _Said, understand: Callable[[Expectation], Match | Ask | NoMatch],
+               expect: Expectation) -> Match | Ask | Fill | NoMatch:
+        """The first that is found: a cry for help, an answer to what was asked, what ``understand`` makes of it."""
+        found = (self._alarm(said) or self._cry(said, SURELY_URGENT) or self._answer(texts, said, expect)
+                 or self._cry(said, URGENT) or self._asked_for(texts, understand(self._known(expect)), expect))
+        if not isinstance(found, Match) or not found.node:
+            return found
+        urgent = found.node in self._urgent
+        if urgent and any(map(self._alarms.is_told, texts)):
+            return NoMatch()  # 听讲对门的人被骗了: of others nobody asks the guide.
+        place = next((m for m in map(self._places.search, texts) if m), None)
+        return dataclasses.replace(found, urgent=urgent, place=self._guide.places[place[0]] if place else "")
+
+    def _alarm(self, said: _Said) -> Match | None:
+        """What words lead to that come before every other reading."""
+        if self._is_listed_otherwise(said):
+            return None
+        for i, (text, share) in enumerate(zip(said.texts, said.shares)):
             # What only the closed grammar has heard may be a fan that sounds like a cry.
-            alarm = text and share >= LEAST_HEARD and self._alarm(text)
+            counts = share >= LEAST_HEARD or i == len(said.texts) - 1
+            alarm = self._alarms.find(text) if counts else None
             if alarm:
-                return Match(node=alarm.node, aspect=alarm.aspect, urgent=alarm.node in self._urgent)
-        if not said.texts or max(map(len, said.texts)) < LEAST_OF_TWO:
+                return Match(node=alarm.node, aspect=alarm.aspect)
+        return None
+
+    def _cry(self, said: _Said, least: float) -> Match | None:
+        """What is most likely a cry for help, in whatever words, with a probability of ``least`` or more."""
+        if self._is_listed_otherwise(said) or not said.texts or max(map(len, said.texts)) < LEAST_OF_TWO:
+            return None
+        if said.texts[0] in self._exact:
             return None
         weighed = self._weigh(said, Expectation())
         best, probability = weighed.ranked[0]
-        if best in self._urgent and probability >= URGENT:
-            return Match(node=best, aspect=weighed.aspect, urgent=True, score=probability)
+        if best in self._urgent and probability >= least:
+            return Match(node=best, aspect=weighed.aspect, score=probability)
         return None
 
-    def _placed(self, texts: tuple[str, ...], found: Match | Ask | Fill | NoMatch) -> Match | Ask | Fill | NoMatch:
-        """The outcome with the district that was named."""
-        place = next((m for m in map(self._places.search, texts) if m), None)
-        if place and isinstance(found, Match) and found.node:
-            return dataclasses.replace(found, place=self._guide.places[place[0]])
-        return found
+    def _is_listed_otherwise(self, said: _Said) -> bool:
+        """True if it is listed for something else, and so means that: 工地上摔断了腿，单位不赔."""
+        text = said.texts[0] if said.texts else ""
+        return text in self._outside or labels.is_node(self._exact.get(text, OUTSIDE))
 
     def _heard(self, said: _Said, expect: Expectation) -> Match | Ask | NoMatch:
         listed = said.is_trusted and self._listed(said.texts[0], expect)
@@ -286,7 +308,7 @@ class Understanding:
             return None
         if reading.corrected:
             return Fill(reading.values, reading.problem, corrected=True)
-        if len(bare(reading.rest)) <= MOST_BESIDE:
+        if len(bare(reading.rest)) <= MOST_OF_A_CASE:
             return Fill(reading.values, reading.problem)  # 要是交了十五年呢
         found = self._asked_for(texts, self._heard(said, self._known(expect)), expect)
         other = isinstance(found, Match) and found.node != expect.form
@@ -434,7 +456,8 @@ class Understanding:
         for connector, parts in splits[0].items():
             # The other decoder may have heard the connector as something else.
             others = [other.get(connector, ("", "")) for other in splits[1:]]
-            found = [self._decided(said.with_texts(texts), expect) for texts in zip(parts, *others)]
+            found = [not said.spoken and self._listed(texts[0], expect) or self._decided(said.with_texts(texts), expect)
+                     for texts in zip(parts, *others)]
             nodes = [one.node for one in found if isinstance(one, Match) and one.score >= SURE_OF_EACH]
             if len(nodes) == 2 and None not in nodes and nodes[0] != nodes[1]:
                 return dataclasses.replace(found[0], then=nodes[1], score=SURE_OF_EACH)
@@ -478,7 +501,7 @@ class Understanding:
             length=len(texts[-1][0]), command=ranked[0][0][0] in "!#",
             spoken=said.spoken, agreement=said.agreement, closed=said.confidences[0],
             opened=said.confidences[-1])
-        return Weighed(ranked, evidence, self._aspect(ranked[0][0], texts))
+        return Weighed(ranked, evidence, self._aspect(ranked[0][0], texts), self._unasked)
 
     def _aspect(self, label: str, texts: Sequence[tuple[str, float]]) -> str:
         """The aspect of a node that is asked for, if it is clear enough; the text that counts most decides."""
@@ -490,9 +513,12 @@ class Understanding:
 def decide(weighed: Weighed, verdict: Verdict) -> Match | Ask | NoMatch:
     """What to do about what was weighed and judged."""
     best = weighed.ranked[0][0]
-    nodes = [(label, p) for label, p in weighed.ranked if labels.is_node(label)][:OFFERED]
+    nodes = [(label, p) for label, p in weighed.ranked if labels.is_node(label) and label not in weighed.unasked]
+    nodes = nodes[:OFFERED]
     offered = tuple((n, p) for n, p in nodes if p >= max(LEAST_OFFERED, LEAST_BESIDE * nodes[0][1]))
     if best != OUTSIDE and (verdict.obeys if best.startswith("!") else verdict.acts):
+        return _outcome(labels.of(best, weighed.aspect), verdict.confidence)
+    if best in weighed.unasked and verdict.confidence >= RATHER_RIGHT:
         return _outcome(labels.of(best, weighed.aspect), verdict.confidence)
     if offered and verdict.asks:
         return Ask(tuple(n for n, _ in offered), tuple(p for _, p in offered))
@@ -579,7 +605,8 @@ def labelled_phrases(guide: Guide) -> Iterable[tuple[str, str]]:
 def examples(guide: Guide) -> list[Example]:
     """What the Classifier learns from. A template's sentences count less, because they are alike."""
     reader, padding = templates(guide.words), Padding(guide)
-    lines = [*labelled_lines(guide), *((line, OUTSIDE) for line in guide.outside)]
+    exact = {f"!{command.name}" for command in guide.commands.values() if command.exact}
+    lines = [*(pair for pair in labelled_lines(guide) if pair[1] not in exact), *((line, OUTSIDE) for line in guide.outside)]
     lines += [(node.title, node.id) for node in guide.nodes.values()]
     # Which of two ways leads to the same place need not be told apart.
     same = {"!help": HELP, f"{ROOT}": "!top"}

@@ -23,6 +23,8 @@ GRID = tuple(np.round(np.arange(0.04, 0.97, 0.02), 2))
 """Limits that are tried."""
 LEAST_OBEYED = 0.56
 """A command that is less sure than this is not obeyed, however many would be right."""
+LEAST_ASKED = 0.2
+"""Nothing is asked that helps less probably than this, however many would be served."""
 STRENGTH = 1.0
 """Inverse of the penalty on large coefficients."""
 
@@ -57,7 +59,7 @@ def choose(cases: Sequence[Case], limits: Limits) -> tuple[Rule, dict]:
     # The limits hardly touch each other: chosen in turn, twice.
     for name in ("act", "ask", "obey") * 2:
         tried = (dataclasses.replace(rule, **{name: float(limit)}) for limit in GRID
-                 if limit >= LEAST_OBEYED or name != "obey")
+                 if limit >= {"obey": LEAST_OBEYED, "ask": LEAST_ASKED}.get(name, 0))
         rule = max(tried, key=lambda r: _value(_figures(cases, r), limits))
     return rule, _figures(cases, rule)
 

@@ -96,6 +96,16 @@ def test_days_times_amounts_and_telephones_of_services_are_no_numbers_of_somebod
     assert alone.plan(text)
 
 
+@pytest.mark.parametrize("text", ["把验证码报给小王", "你去银行转账给他", "把钱转到安全账户", "密码告诉我一下"])
+def test_what_swindlers_ask_for_is_refused_whoever_asks(alone, text):
+    assert code_of(alone.plan, text) == "notice_money"
+
+
+@pytest.mark.parametrize("text", ["验证码不要告诉别人", "有人喊你转账莫理他", "讲要密码的都是骗子", "把药吃了"])
+def test_a_warning_of_swindlers_is_read_out(alone, text):
+    assert alone.plan(text)
+
+
 @pytest.mark.parametrize("text", ["打13812345678", "430404195001011234", "密码123456", "6217 2026 1234 5678", "0734-8123456",
                                   "打１２３４５６７８"])
 def test_numbers_of_somebody_are_still_refused(alone, text):

@@ -31,7 +31,9 @@ MOST_REQUESTS = 3
 def small() -> Edition:
     """The shipped guide with few ways of asking, so that a check takes no time."""
     guide = edition().guide
-    nodes = {i: dataclasses.replace(n, requests=n.requests[:MOST_REQUESTS]) for i, n in guide.nodes.items()}
+    nodes = {i: dataclasses.replace(n, requests=n.requests[:MOST_REQUESTS],
+                                    aspect_requests={a: lines[:1] for a, lines in n.aspect_requests.items()})
+             for i, n in guide.nodes.items()}
     commands = {i: dataclasses.replace(c, phrases=c.phrases[:MOST_REQUESTS]) for i, c in guide.commands.items()}
     guide = dataclasses.replace(guide, nodes=nodes, commands=commands)
     return Edition(guide, Understanding(guide, without_learning(guide)), ())

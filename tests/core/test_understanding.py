@@ -13,7 +13,7 @@ def node_of(found):
 # --- never an exception, never a match for nonsense -------------------------------------------------
 
 @pytest.mark.parametrize("text", [
-    "", " ", "\n\t", "，。！", "a", "hello world", "ABC", "12333", "3.14", "😀", "😀😀龙", "啊", "嗯", "呃呃", "哈哈哈",
+    "", " ", "\n\t", "，。！", "a", "hello world", "ABC", "12333", "3.14", "😀", "😀😀龙", "嗯", "呃呃", "哈哈哈",
     "龙", "鸡", "桌子", "今天天气好热", "红烧肉怎么做", "床前明月光疑是地上霜", "我孙子今年八岁了", "买两斤豆腐",
     "各位观众晚上好", "的的的的", "三缺一", "呜呜", "\u200b\ufeff", "𠮷", "\x00"])
 def test_nonsense_is_no_match(understanding, text):
@@ -47,9 +47,9 @@ def test_what_was_offered_by_an_older_guide_does_no_harm(understanding):
 @pytest.mark.parametrize("text, node", [
     ("我想到窗口去查我的社保", "m1_counter"), ("用我孙子的手机查得到社保吧", "m1_phone"),
     ("我医保卡里头剩好多钱", "m2_med"), ("单子上写的缴费基数是个什么", "m2_base"),
-    ("中间断交了三年怎么办", "m3_missing"), ("我要开个参保证明", "m3_cert"), ("我什么时候可以退休", "m4_age"),
+    ("我要开个参保证明", "m3_cert"), ("我什么时候可以退休", "m4_age"),
     ("退休金一个月能拿多少钱", "m4_pension"), ("有人打电话要我的验证码", "m5_fraud"),
-    ("社保局的电话是多少", "m5_hotline"), ("养老金的认证怎么弄", "x_auth"), ("农村养老保险怎么领", "x_resident")])
+    ("社保局的电话是多少", "m5_hotline"), ("养老金的认证怎么弄", "x_auth"), ("农村养老保险怎么领", "n_rural_pension")])
 def test_what_is_not_listed_is_understood_by_likeness(understanding, text, node):
     assert node_of(understanding.interpret(text)) == node
 
@@ -164,7 +164,7 @@ def test_in_a_question_a_word_of_both_titles_does_not_decide(understanding):
 
 @pytest.mark.parametrize("text, node", [
     ("不是这个，我问的是养老金账户", "m2_pension"), ("不对不对，我要问的是缴费证明", "m3_cert"),
-    ("你听错了我讲的是农村养老保险", "x_resident"), ("不是，我是问打哪个电话", "m5_hotline")])
+    ("你听错了我讲的是农村养老保险", "n_rural_pension"), ("不是，我是问打哪个电话", "m5_hotline")])
 def test_a_correction_is_known_as_one(understanding, text, node):
     found = understanding.interpret(text, Expectation(node="m2_med"))
     assert (found.node, found.corrected) == (node, True)

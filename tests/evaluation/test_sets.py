@@ -38,7 +38,9 @@ def test_every_node_and_command_has_its_requests(guide, items, split):
     nodes = {n: count[n] for n in guide.nodes}
     assert {n for n, c in nodes.items() if c < (10 if n == ROOT else 15)} == set()
     # Another voice is asked for in words of the voice packs, which a test of its own covers.
-    commands = {f"!{c}" for c in guide.commands} - {"!help", "!voice", "!pair"}
+    # Of what only counts word by word nothing is to be understood by likeness.
+    exact = {f"!{c.name}" for c in guide.commands.values() if c.exact}
+    commands = {f"!{c}" for c in guide.commands} - {"!help", "!voice", "!pair"} - exact
     assert {c for c in commands if count[c] < 8} == set()
 
 

@@ -28,6 +28,8 @@ BY_CODE = {
     "notice_empty": _l("Choose a section or write a message."),
     "notice_gone": _l("This was read out already, or was called off."),
     "notice_long": _l("The message is too long: 120 characters at most."),
+    "notice_money": _l("Codes, passwords and transfers of money are not for this device: the guide warns of whoever asks "
+                       "for them. Please call instead."),
     "notice_number": _l("No long numbers: what is spoken aloud can be heard by everybody in the room."),
     "notice_unsayable": _l("The guide cannot read this part aloud: %(parts)s. Please write it in Chinese words."),
     "notices_many": _l("Too many are planned for this device. Cancel some first."),

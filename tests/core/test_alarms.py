@@ -1,0 +1,63 @@
+"""What comes before every other reading, and what only sounds like it."""
+
+import datetime
+
+import pytest
+
+from service.core.dialog import Match
+from service.core.understanding import Expectation
+
+TODAY = datetime.date(2026, 11, 30)
+IN_A_FORM = Expectation("m4_gap", today=TODAY, form="m4_gap", field="months", answered=("kind",))
+IN_DOUBT = Expectation("root", asked=("m2_pension", "m4_pension"), today=TODAY)
+AT_A_STEP = Expectation("m1_counter", today=TODAY)
+URGENT = [
+    ("我胸口痛得厉害", "x_emergency", ""), ("老倌子喊不醒了", "x_emergency", ""), ("嘴巴歪了，讲不出话", "x_emergency", ""),
+    ("我摔倒了爬不起来", "x_emergency", "fall"), ("屋里着火了", "x_emergency", "fire"), ("闻到好大的煤气味", "x_emergency", "fire"),
+    ("有人拿刀堵在门口", "x_emergency", "crime"), ("我不想活了", "x_despair", ""), ("我爸讲不想活了怎么办", "x_despair", "family"),
+    ("我把钱转给他了，才晓得是骗子", "m5_scammed", ""), ("姑娘，我跟你讲，我刚才把验证码告诉他了", "m5_scammed", "code"),
+    ("我卡里的钱一下子少了八千", "m5_scammed", "code"), ("我把身份证拍给他了，他是骗子", "m5_scammed", "identity"),
+    ("他喊我报验证码，我就告诉他了", "m5_scammed", "code"), ("去年也痛过，今天胸口又痛得厉害", "x_emergency", ""),
+    ("我正在看电视，老倌子昏倒了", "x_emergency", ""), ("打麻将打到一半，胸口好痛", "x_emergency", ""),
+]
+
+
+@pytest.mark.parametrize("expect", [Expectation(), IN_A_FORM, IN_DOUBT, AT_A_STEP], ids=["menu", "form", "doubt", "step"])
+@pytest.mark.parametrize("text, node, aspect", URGENT, ids=[text for text, *_ in URGENT])
+def test_help_is_understood_from_anywhere(understanding, text, node, aspect, expect):
+    found = understanding.interpret(text, expect)
+    assert isinstance(found, Match) and found.urgent
+    assert (found.node, found.aspect) == (node, aspect)
+
+
+@pytest.mark.parametrize("text", ["吓死我了", "笑死了", "电视里讲有人跳楼", "累死了今天", "听讲对门的人被骗了", "新闻里讲哪里着火了",
+                                  "麻将桌上我要死了", "我孙子打游戏喊救命"])
+def test_what_is_said_of_others_or_only_so_is_no_cry_for_help(understanding, text):
+    found = understanding.interpret(text)
+    assert not (isinstance(found, Match) and found.urgent)
+
+
+@pytest.mark.parametrize("text, node", [("住院了，社保怎么报销", "n_hospital"), ("上班摔断了腿，单位不赔", "n_injury"),
+                                        ("有人上门讲收三十块帮我刷脸认证", "m5_fraud"),
+                                        ("他讲有内部关系，交五万块就能补齐十五年", "m5_fraud")])
+def test_the_subject_is_not_taken_for_the_worry(understanding, text, node):
+    found = understanding.interpret(text)
+    assert isinstance(found, Match) and found.node == node
+
+
+@pytest.mark.parametrize("text, node, aspect", [
+    ("走不动怎么认证", "x_auth", "home"), ("认证了钱还补发不", "x_auth", "stopped"), ("医保卡里的钱能取现吗", "n_family_card", "cash"),
+    ("丧葬费火化了才有吗", "n_death", "burial")])
+def test_a_request_may_name_what_is_told_first(understanding, guide, text, node, aspect):
+    found = understanding.interpret(text)
+    assert (found.node, found.aspect) == (node, aspect)
+    told = [s.text for part in guide.nodes[node].parts(aspect) for s in part]
+    assert told[0] == guide.nodes[node].aspects[aspect].say[0].text
+    assert {s.text for s in guide.nodes[node].say} <= set(told)
+
+
+@pytest.mark.parametrize("place", ["祁东", "蒸湘", "耒阳", "衡东县"])
+def test_a_district_is_understood_in_any_request(understanding, guide, place):
+    where = understanding.interpret(f"{place}的社保局在哪里")
+    assert where.node == "n_where" and place in where.place
+    assert understanding.interpret(f"我是{place}的，社保卡丢了怎么办").node == "n_card_lost"
