@@ -224,7 +224,7 @@ def test_nothing_that_was_said_is_in_the_database(talks: Talks, tmp_path: Path):
     talks.hear(talk, "b", heard(PRIVATE))
     talks.say(talk, "c", f"{PRIVATE}，医保卡里的钱")
     data = database_bytes(tmp_path)
-    assert spellings("衡阳社保查询指南")[1] in data, "what the guide said is there"
+    assert spellings("衡阳社保指南")[1] in data, "what the guide said is there"
     for piece in ("身份证号是", "四三零四", "四二二"):
         assert not any(spelling in data for spelling in spellings(piece))
 

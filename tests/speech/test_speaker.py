@@ -182,7 +182,7 @@ def test_what_will_be_said_next_is_rendered_before_it_is_asked_for(ready, natura
 
 
 def test_only_what_is_not_recorded_is_rendered_for_some_day(ready, natural):
-    texts = (RECORDED, "缴费基数，还是打哪个电话？", UNSEEN)
+    texts = (RECORDED, f"回到{joint('用手机查')}。", UNSEEN)
     assert ready.unrendered(texts, "") == [UNSEEN]
     ready.render_spare(UNSEEN, "")
     assert natural.asked == [UNSEEN] and ready.unrendered(texts, "") == []
@@ -199,13 +199,17 @@ def test_every_pace_keeps_the_pitch_and_the_marks_with_the_words(ready, pace_cpm
     assert changed.marks[1][1] == pytest.approx(usual.marks[1][1] * USUAL_CPM / pace_cpm, abs=0.01)
 
 
-def test_a_question_in_doubt_is_joined_from_recorded_clauses(ready, natural):
-    question = "缴费基数，缴费年限，还是打哪个电话？"
-    speech = ready.speak(question, USUAL_CPM)
-    parts = [ready.speak(part, USUAL_CPM).length_s for part in clauses(question)]
-    assert natural.asked == [] and speech.length_s > sum(parts)
+def test_a_question_in_doubt_is_joined_from_recorded_titles_where_the_natural_voice_is_late(ready, natural, monkeypatch):
+    monkeypatch.setattr("service.speech.speaker.LATER_WAIT_S", 0.1)
+    natural.let.clear()
+    titles = ("缴费基数", "缴费年限", "打哪个电话")
+    question = f"{joint(titles[0])}，{joint(titles[1])}，还是{joint(titles[2])}？"
+    speech = ready.piece(question, USUAL_CPM, "", 0, opening=False).speech
+    assert not is_natural(speech)
+    # Tight joins lose the silence at the ends of the parts.
+    assert speech.length_s > 0.6 * sum(ready.speak(title, USUAL_CPM).length_s for title in titles)
     begins = [at for at, _ in speech.marks]
-    assert begins == sorted(begins) and begins[0] == 0 and question.index("还") in begins
+    assert begins == sorted(begins) and begins[0] <= 1
 
 
 FIGURES = f"养老一共交了{joint('十二年', '零三个月')}。"
