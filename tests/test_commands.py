@@ -51,7 +51,7 @@ def test_understand_answers_each_line_with_what_it_means_at_the_main_menu():
     assert (balance["outcome"], balance["node"], balance["candidates"][0]["node"]) == ("match", "m2_med", "m2_med")
     assert (again["node"], again["command"]) == (None, "repeat")
     assert (two["key"], two["node"]) == ("2", "m2")
-    assert money["outcome"] == "ask" and "m2_pension" in [c["node"] for c in money["candidates"][:3]]
+    assert money["outcome"] == "ask" and "n_rural_pension" in [c["node"] for c in money["candidates"][:3]]
     assert [a["outcome"] for a in (stars, empty, noise)] == ["no_match"] * 3
     assert top["command"] == hello["command"] == "top"
 

@@ -32,7 +32,7 @@ KEYS = "123459*#"
 SPEAKS_EVERY = 25
 """Presses of a listener between two requests by voice."""
 RECORDING = PROJECT / "tests" / "audio" / "ask_m2_med.opus"
-CALCULATOR = ("4", "1", "3")
+CALCULATOR = ("4", "1", "2", "2")
 """Keys to the question for the year of birth; what was answered so far is in no database."""
 REST = ("1", "9", "8", "0", "#", "3", "#", "1")
 ANSWER = "二〇三二年十一月"

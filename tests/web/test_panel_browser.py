@@ -23,7 +23,7 @@ BEFORE_S, BEHIND_S = 1.0, 2.5
 """Silence around it; the microphone says it again and again."""
 PACE_CPM = QUICK["pace_cpm"]
 AT_ONCE_MS = 2_000
-LEARNING_MS = 120_000
+LEARNING_MS = 400_000
 PASSWORD = "a quiet evening"
 PHONE = {"width": 390, "height": 844}
 CODE = re.compile(r"One-time code: (\d+) (\d+)")
