@@ -15,7 +15,7 @@ UNKNOWN = "[unk]"
 """The word with which a closed grammar hears anything else."""
 LONGEST_WORD = 6
 """Characters; the model's vocabulary has hardly any longer word."""
-_DIGIT = re.compile("(?<![0-9０-９.．])[0-9０-９](?![0-9０-９.．])")
+_DIGIT = re.compile("(?:^|(?<=[\u3400-\u9fff]))[0-9０-９](?=$|[\u3400-\u9fff])")
 _WORDS = str.maketrans("0123456789０１２３４５６７８９", "零一二三四五六七八九" * 2)
 _NOT_SPOKEN = re.compile(r"[^\u3400-\u9fff]")
 
@@ -27,7 +27,7 @@ def bare(phrase: str) -> str:
 
 def spelled_out(text: str) -> str:
     """A typed text with its single digits in words, full-width ones too: 按２ -> 按二."""
-    return _DIGIT.sub(lambda m: m[0].translate(_WORDS), text.replace("〇", "零"))
+    return _DIGIT.sub(lambda m: m[0].translate(_WORDS), text.strip().replace("〇", "零"))
 
 
 def spell(phrase: str, knows: Callable[[str], bool]) -> tuple[str, ...] | None:
