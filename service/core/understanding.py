@@ -205,8 +205,12 @@ class Understanding:
     def _meant(self, texts: tuple[str, ...], said: _Said, understand: Callable[[Expectation], Match | Ask | NoMatch],
                expect: Expectation) -> Match | Ask | Fill | NoMatch:
         """The first that is found: a cry for help, an answer to what was asked, what ``understand`` makes of it."""
-        found = (self._alarm(said) or self._cry(said, SURELY_URGENT) or self._answer(texts, said, expect)
-                 or self._cry(said, URGENT) or self._asked_for(texts, understand(self._known(expect)), expect))
+        found = self._alarm(said)
+        if found is None:
+            cry = self._cry(said)
+            surely = cry if cry and cry.score >= SURELY_URGENT else None
+            found = (surely or self._answer(texts, said, expect) or cry
+                     or self._asked_for(texts, understand(self._known(expect)), expect))
         if not isinstance(found, Match) or not found.node:
             return found
         urgent = found.node in self._urgent
@@ -227,15 +231,15 @@ class Understanding:
                 return Match(node=alarm.node, aspect=alarm.aspect)
         return None
 
-    def _cry(self, said: _Said, least: float) -> Match | None:
-        """What is most likely a cry for help, in whatever words, with a probability of ``least`` or more."""
+    def _cry(self, said: _Said) -> Match | None:
+        """What is most likely a cry for help, in whatever words."""
         if self._is_listed_otherwise(said) or not said.texts or max(map(len, said.texts)) < LEAST_OF_TWO:
             return None
         if said.texts[0] in self._exact:
             return None
         weighed = self._weigh(said, Expectation())
         best, probability = weighed.ranked[0]
-        if best in self._urgent and probability >= least:
+        if best in self._urgent and probability >= URGENT:
             return Match(node=best, aspect=weighed.aspect, score=probability)
         return None
 
