@@ -7,10 +7,8 @@ like a cry for help is left to the Classifier.
 from __future__ import annotations
 
 import itertools
-import re
-from typing import Iterable
 
-from service.core.grammar import bare
+from service.core.grammar import any_of, bare, longest_first
 from service.core.model import Alarm, Alarms
 
 NEAR = 10
@@ -26,8 +24,8 @@ class AlarmFinder:
 
     def __init__(self, alarms: Alarms):
         self._patterns = tuple(map(_Pattern, alarms.alarms))
-        self._struck, self._told = _any_of(alarms.struck), _any_of(alarms.told)
-        self._past, self._now = _any_of(alarms.past), _any_of(alarms.now)
+        self._struck, self._told = any_of(longest_first(alarms.struck)), any_of(longest_first(alarms.told))
+        self._past, self._now = any_of(longest_first(alarms.past)), any_of(longest_first(alarms.now))
 
     def find(self, text: str) -> Alarm | None:
         """The alarm of a text, if it has one that counts."""
@@ -50,8 +48,8 @@ class _Pattern:
 
     def __init__(self, alarm: Alarm):
         self.alarm = alarm
-        self._groups = [_any_of(group) for group in alarm.words]
-        self._unless = _any_of(alarm.unless)
+        self._groups = [any_of(longest_first(group)) for group in alarm.words]
+        self._unless = any_of(longest_first(alarm.unless))
 
     def is_in(self, text: str) -> bool:
         """True if one of each group stands near the others."""
@@ -65,7 +63,3 @@ def _are_near(spans: tuple[tuple[int, int], ...]) -> bool:
     """True if no more than NEAR characters stand between each word and the next."""
     ordered = sorted(spans)
     return all(0 <= later[0] - earlier[1] <= NEAR for earlier, later in itertools.pairwise(ordered))
-
-
-def _any_of(words: Iterable[str]) -> re.Pattern:
-    return re.compile("|".join(map(re.escape, sorted(words, key=len, reverse=True))) or r"(?!)")

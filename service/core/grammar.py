@@ -25,6 +25,16 @@ def bare(phrase: str) -> str:
     return _NOT_SPOKEN.sub("", phrase)
 
 
+def longest_first(words: Iterable[str]) -> list[str]:
+    """The words without marks, so that none is hidden by one that it begins with."""
+    return sorted(map(bare, words), key=len, reverse=True)
+
+
+def any_of(words: Iterable[str]) -> re.Pattern:
+    """A pattern of any of the words; of none, one that never matches."""
+    return re.compile("|".join(map(re.escape, words)) or r"(?!)")
+
+
 def spelled_out(text: str) -> str:
     """A typed text with its single digits in words, full-width ones too: 按２ -> 按二."""
     return _DIGIT.sub(lambda m: m[0].translate(_WORDS), text.strip().replace("〇", "零"))

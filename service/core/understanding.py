@@ -21,7 +21,7 @@ from service.core.answers import Reading, answer_reader
 from service.core.classifier import Classifier
 from service.core.dialog import Ask, Fill, Match, NoMatch, Session
 from service.core.form import BIRTH_YEAR, CHOICE, TOLD
-from service.core.grammar import bare, spelled_out
+from service.core.grammar import any_of, bare, longest_first, spelled_out
 from service.core.judge import Evidence, Judge, Verdict
 from service.core.labels import OUTSIDE
 from service.core.model import HELP, ROOT, Guide
@@ -696,13 +696,3 @@ class Padding:
             if min(len(self.trim(first)), len(self.trim(second))) >= LEAST_OF_TWO:
                 found[match[0]] = first, second
         return dict(sorted(found.items(), key=lambda item: -len(item[0])))
-
-
-def longest_first(words: Iterable[str]) -> list[str]:
-    """The words without marks, so that none is hidden by one that it begins with."""
-    return sorted(map(bare, words), key=len, reverse=True)
-
-
-def any_of(words: Iterable[str]) -> re.Pattern:
-    """A pattern of any of the words; of none, one that never matches."""
-    return re.compile("|".join(map(re.escape, words)) or r"(?!)")
