@@ -86,6 +86,8 @@ def node_data(raw: dict, wanted: NodeText, taken: set[str]) -> dict:
     lists = {"say": _sentence_data(raw["say"], wanted.say), "brief": _sentence_data(raw.get("brief", []), wanted.brief),
              "steps": _steps_data(wanted, raw.get("steps", {}).get("items", []), taken),
              "more": _parts_data(raw.get("more", []), wanted.more)}
+    if "aspects" in raw:
+        new["aspects"] = _aspects_data(raw["aspects"], _reworded(node_text(wanted.id, raw), wanted))
     for key, items in lists.items():
         if items or key == "say":
             new[key] = {"count": len(items), "items": items} if key == "steps" else items
@@ -111,6 +113,23 @@ def _sentence(wanted: SentenceText) -> str | dict:
 
 def _parts_data(raws: list, wanted: tuple[Sentences, ...]) -> list:
     return [_sentence_data([r for part in raws for r in part], sentences) for sentences in wanted]
+
+
+def _reworded(before: NodeText, wanted: NodeText) -> dict[str, str]:
+    """The sentences whose words changed: as they were to as they are wanted."""
+    old, new = ([s.text for part in (node.say, *node.more) for s in part] for node in (before, wanted))
+    pairs = {old[i]: text for text, i in zip(new, pairing(old, new)) if i is not None}
+    return {text: other for text, other in pairs.items() if text != other and text not in new}
+
+
+def _aspects_data(raws: dict, reworded: dict[str, str]) -> dict:
+    """What the node says again where it is asked for by itself changes with it."""
+    def told(raw: str | dict) -> str | dict:
+        text = _sentence_text(raw).text
+        other = reworded.get(text, text)
+        return other if isinstance(raw, str) else {**raw, "say": other}
+
+    return {name: {**aspect, "say": [told(raw) for raw in aspect["say"]]} for name, aspect in raws.items()}
 
 
 def _steps_data(wanted: NodeText, raws: list, ids: set[str]) -> list:

@@ -267,6 +267,25 @@ def test_steps_are_added_moved_and_removed_and_the_count_follows(editor: GuideEd
     assert any("steps" in p.place for p in one.problems)
 
 
+def test_what_an_aspect_says_again_changes_with_its_node(editor: GuideEditor, prompts: Path):
+    node, revision = editor.node("n_backpay")
+    last = node.say[-1]
+    assert last.text in (prompts / "nodes/pay.yaml").read_text("utf-8").split("lump:")[1]
+    wanted = said(node, len(node.say) - 1, replace(last, text="收钱帮您补齐的，都是骗子。"))
+    proposal = editor.propose_node(wanted, revision)
+    assert not proposal.problems
+    assert [s.text for s in proposal.guide.nodes["n_backpay"].aspects["lump"].say][-1] == "收钱帮您补齐的，都是骗子。"
+    before, after = proposal.files["nodes/pay.yaml"]
+    assert len(changed_lines(before, after)) == 4
+
+
+def test_an_aspect_keeps_what_its_node_no_longer_says(editor: GuideEditor):
+    node, revision = editor.node("n_backpay")
+    proposal = editor.propose_node(replace(node, say=node.say[:-1]), revision)
+    assert not proposal.problems
+    assert [s.text for s in proposal.guide.nodes["n_backpay"].aspects["lump"].say][-1] == node.say[-1].text
+
+
 def test_parts_and_the_short_form_come_and_go(reading: GuideEditor):
     node, revision = reading.node("m1_proxy")
     wanted = replace(node, brief=(SentenceText("托人去查，要带委托书。"),), more=node.more[1:], title="请人代查")
