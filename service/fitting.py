@@ -30,11 +30,11 @@ from service.core.understanding import Example, examples
 from service.errors import ModelError
 
 log = logging.getLogger(__name__)
-FORMAT = 2
+FORMAT = 3
 """Raised when the same examples would be learnt differently."""
-STRENGTH = 20.0
+STRENGTH = 150.0
 """Inverse of the penalty on large coefficients."""
-STEPS, TOLERANCE = 60, 1e-3
+STEPS, TOLERANCE = 80, 1e-4
 """Of the solver (L-BFGS)."""
 LEAST_USES = 2
 """An n-gram of fewer examples only tells its own phrase."""

@@ -124,7 +124,8 @@ def _alarms(raw: dict) -> model.Alarms:
 
 def _alarm(raw: dict) -> model.Alarm:
     node, aspect = labels.parts(raw["to"])
-    return model.Alarm(node, aspect, tuple(map(tuple, raw["words"])), tuple(raw.get("unless", ())))
+    return model.Alarm(node, aspect, tuple(map(tuple, raw["words"])), tuple(raw.get("unless", ())),
+                       tuple(raw.get("at", ())))
 
 
 def _rule(raw: dict) -> model.Rule:

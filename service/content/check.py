@@ -18,7 +18,7 @@ from typing import Callable, Iterator, Mapping
 import jsonschema
 import yaml
 
-from service.content.build import (CHOICES, FORMS, NODE_FILES, OUTSIDE, REQUEST_FILES, RULES, WORDS, build,
+from service.content.build import (ALARMS, CHOICES, FORMS, NODE_FILES, OUTSIDE, REQUEST_FILES, RULES, WORDS, build,
                                    sentence)
 from service.content.files import Document, Path_, read_documents
 from service.content.problems import Problem
@@ -34,6 +34,9 @@ HEDGES = ("没有核实", "没有查到", "没查到", "不能确定", "先打�
 """An unverified sentence says so in one of these words."""
 LONGEST_REQUEST = 60
 """Chinese characters of one thing that is said: about fifteen seconds."""
+UNSAYABLE = re.compile(r"[^\W_\u3007\u3400-\u9fff]|[%‰°℃±×÷=<>^~@&+/|$¥￥\\\u2190-\u2bff\U0001f000-\U0001ffff]")
+"""What no voice reads in a sentence of the guide and a reader would miss: full-width letters and digits, units,
+signs, pictures. Marks that are only seen may stay."""
 DIVISOR_AGES = range(40, 71)
 """Whole ages that 国发〔2005〕38号 has a divisor for."""
 Knows = Callable[[str], bool]
@@ -126,6 +129,12 @@ def _nodes(documents: Mapping[str, Document]) -> Iterator[tuple[Document, str, d
 
 def _node_ids(documents: Mapping[str, Document]) -> set[str]:
     return {node_id for _, node_id, _ in _nodes(documents)}
+
+
+def _labels(documents: Mapping[str, Document]) -> set[str]:
+    """What a request may lead to: the nodes, and what each has to be asked for by itself."""
+    return _node_ids(documents) | {labels.of(node_id, name) for _, node_id, raw in _nodes(documents)
+                                   for name in raw.get("aspects", ())}
 
 
 def _node_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
@@ -249,6 +258,8 @@ def _sentence_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
             yield document.problem(path, f"一句话有 {len(bare(text))} 个字", "拆成两句，一句一个意思")
         if re.search(r"[A-Za-z0-9]", text):
             yield document.problem(path, "有数字或者字母，读出来不可靠", "写成汉字：二〇二五年、幺二三三三")
+        elif UNSAYABLE.search(text):
+            yield document.problem(path, f"念不出：{' '.join(UNSAYABLE.findall(text))}", "写成汉字")
 
 
 def _prompt_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
@@ -298,9 +309,7 @@ def phrases(documents: Mapping[str, Document]) -> Iterator[tuple[Document, Path_
 
 
 def _request_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
-    ids = _node_ids(documents)
-    known = ids | {labels.of(node_id, name) for _, node_id, raw in _nodes(documents) for name in raw.get("aspects", ())}
-    asked = set()
+    known, asked = _labels(documents), set()
     for document, path, phrase, owner in phrases(documents):
         if path[0] == "requests":
             asked.add(owner)
@@ -315,8 +324,17 @@ def _request_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
         if node_id not in asked:
             yield document.problem(("nodes", node_id), "没有人说话能问到这里", "在 requests/ 里写几种问法")
     for word, nodes in documents[CHOICES].data["choices"].items():
-        for node_id in set(nodes) - ids:
+        for node_id in set(nodes) - _node_ids(documents):
             yield documents[CHOICES].problem(("choices", word), f"没有节点 {node_id}", "改成有的节点")
+
+
+def _alarm_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
+    document, ids, known = documents[ALARMS], _node_ids(documents), _labels(documents)
+    for i, alarm in enumerate(document.data["alarms"]):
+        if alarm["to"] not in known:
+            yield document.problem(("alarms", i, "to"), f"没有节点 {alarm['to']}", "改成有的节点，或者节点里有的一样")
+        for node_id in set(alarm.get("at", ())) - ids:
+            yield document.problem(("alarms", i, "at"), f"没有节点 {node_id}", "改成有的节点")
 
 
 def _template_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
@@ -479,7 +497,7 @@ def _answer_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
 
 
 CHECKS = (_node_rules, _reach_rules, _fact_rules, _sentence_rules, _prompt_rules, _label_rules,
-          _request_rules, _command_rules, _block_rules, _limit_rules, _table_rules, _formula_rules, _form_rules)
+          _request_rules, _alarm_rules, _command_rules, _block_rules, _limit_rules, _table_rules, _formula_rules, _form_rules)
 
 
 def _answers(document: Document) -> Iterator[tuple[Document, Path_, str, str]]:

@@ -27,15 +27,14 @@ class AlarmFinder:
         self._struck, self._told = any_of(longest_first(alarms.struck)), any_of(longest_first(alarms.told))
         self._past, self._now = any_of(longest_first(alarms.past)), any_of(longest_first(alarms.now))
 
-    def find(self, text: str) -> Alarm | None:
-        """The alarm of a text, if it has one that counts."""
+    def find(self, text: str, at: str = "") -> Alarm | None:
+        """The alarm of a text, if it has one that counts; ``at``: the node where the listener is."""
         text = self._struck.sub(_GAP, bare(text))
         told = self._told.search(text)
         here = text[:told.start()] if told else text
         if self._past.search(here) and not self._now.search(here):
             return None
-        return next((p.alarm for p in self._patterns if p.is_in(here)), None)
-
+        return next((p.alarm for p in self._patterns if p.counts_at(at) and p.is_in(here)), None)
 
     def is_told(self, text: str) -> bool:
         """True if it begins with words behind which something is told that happens elsewhere."""
@@ -50,6 +49,10 @@ class _Pattern:
         self.alarm = alarm
         self._groups = [any_of(longest_first(group)) for group in alarm.words]
         self._unless = any_of(longest_first(alarm.unless))
+
+    def counts_at(self, node: str) -> bool:
+        """True if it counts for a listener who is there."""
+        return not self.alarm.at or node in self.alarm.at
 
     def is_in(self, text: str) -> bool:
         """True if one of each group stands near the others."""

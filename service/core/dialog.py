@@ -626,12 +626,16 @@ class _Turn(FormTurn):
             return self._urgent_again()  # 打哪个电话咯: the one that was just told.
         if node.id == HELP and self.session.cared:
             self.say("help_noted")
-        elif node.id != ROOT and node.announced and not node.is_urgent:
+        elif self._is_elsewhere(node) and node.id != ROOT and node.announced and not node.is_urgent:
             self.say("corrected" if match.corrected else "going", option=self.called(node.id))
         self.update(then=match.then if match.then in self.guide.nodes and not node.is_urgent else "")
         if self.session.then:
             self.say("then_noted")
         return self.enter(node.id, fresh, match.aspect, match.place)
+
+    def _is_elsewhere(self, node: Node) -> bool:
+        """True if the listener does not just hear of this: who asks on is not told again what they ask about."""
+        return node.id != self.session.node or bool(self.session.asked or self.session.notice)
 
     def ask(self, candidates: Iterable[str]) -> _Turn:
         known = tuple(dict.fromkeys(c for c in candidates if c in self.guide.nodes))[:OFFER_AT_MOST]

@@ -206,6 +206,8 @@ class Padding:
     """Openings that what is meant follows: 我问的是 ..."""
     connectors: tuple[str, ...] = ()
     """What stands between two requests of one breath: 另外, 还想问 ..."""
+    anaphora: tuple[str, ...] = ()
+    """Openings that point back to what was just told: 那我老伴呢."""
     dialect: Mapping[str, str] = field(default_factory=dict)
     """Words of Hunan speech to plain ones."""
 
@@ -220,6 +222,9 @@ class Alarm:
     """One of each group must be said, near the others and in any order."""
     unless: tuple[str, ...] = ()
     """Words with which it does not count."""
+    at: tuple[str, ...] = ()
+    """Nodes at which it counts; everywhere if there are none: 我点进去了 says something else at a step than behind
+    the warning of links."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ _SURNAMES = ("赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕
              "曾甘易旷阳欧肖谭聂晏尧龙申段冉游刘谷侯简饶涂覃文廖邝匡")
 _FAMILY = f"(?:欧阳|司马|上官|诸葛|司徒|皇甫|尉迟|公孙|令狐|[{_SURNAMES}])"
 _STOP = "想要问来在有的了是今去查看个这那什怎哪么也就都不没和跟，。？！、；：\\s"
-_CALLED = r"(?<!〔)(我叫|我名叫|名字叫|名字是|姓名是|姓名(?=[\s:：])|大名叫|叫做)([\s:：，,是]*)"
+_CALLED = r"(?<![〔帮替给])(我叫|我名叫|名字叫|名字是|姓名是|姓名(?=[\s:：])|大名叫|叫做)([\s:：，,是]*)"
 _WITH_SURNAME = re.compile(rf"{_CALLED}{_FAMILY}[\u4e00-\u9fff]{{1,2}}")
 """A given name may hold any character, so that the two behind a surname go, whatever they are."""
 _WITH_VERB = re.compile(rf"{_CALLED}[^{_STOP}〔]{{1,4}}")

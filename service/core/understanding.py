@@ -39,6 +39,11 @@ EXPECTED_BONUS = 1.0
 """Log odds that are added to what the guide has just offered."""
 EXAMPLES_OF_A_TEMPLATE = 6
 """So many of a template's sentences are learnt."""
+TOPIC_BONUS, ANAPHORA_BONUS, DETAIL_BONUS = 0.5, 5.0, 6.0
+"""The same for the topic that was just told: people ask on. More for who points back to it (那我老伴呢), most for who
+names what it has to tell, in words that fit that part alone (behind a lost card: 我走不动，我崽帮我去行不)."""
+SURE_DETAIL = 0.85
+"""Probability within the topic from which such a part is named."""
 REFUSED = 4.0
 """Log odds that are taken from what the listener has just refused, and from that it is no request."""
 RATHER_RIGHT = 0.5
@@ -49,7 +54,7 @@ LEAST_OFFERED = 0.04
 """A node is offered from this probability on."""
 LEAST_BESIDE = 0.1
 """The same as a share of the best one's: three are not offered just to have three."""
-URGENT = 0.25
+URGENT = 0.4
 """Probability from which help is told at once: a false alarm costs two sentences, a miss may cost a life."""
 LEAST_HEARD = 0.5
 """Share of a decoder's text from which its words can be an alarm."""
@@ -155,6 +160,7 @@ class Understanding:
         self._outside = frozenset(map(bare, guide.outside))
         self._urgent = frozenset(node.id for node in guide.nodes.values() if node.is_urgent)
         self._places = any_of(longest_first(guide.places))
+        self._topics = frozenset(n.id for n in guide.nodes.values() if n.aspects and not n.is_urgent and not n.voice_only)
         self._unasked = frozenset(n.id for n in guide.nodes.values() if not n.announced or n.voice_only)
         self._choices = {bare(w): nodes for w, nodes in guide.choices.items()}
         self._choices |= {self._padding.plain(w): n for w, n in guide.choices.items()}
@@ -205,7 +211,7 @@ class Understanding:
     def _meant(self, texts: tuple[str, ...], said: _Said, understand: Callable[[Expectation], Match | Ask | NoMatch],
                expect: Expectation) -> Match | Ask | Fill | NoMatch:
         """The first that is found: a cry for help, an answer to what was asked, what ``understand`` makes of it."""
-        found = self._alarm(said)
+        found = self._alarm(said, expect.node)
         if found is None:
             cry = self._cry(said)
             surely = cry if cry and cry.score >= SURELY_URGENT else None
@@ -219,16 +225,17 @@ class Understanding:
         place = next((m for m in map(self._places.search, texts) if m), None)
         return dataclasses.replace(found, urgent=urgent, place=self._guide.places[place[0]] if place else "")
 
-    def _alarm(self, said: _Said) -> Match | None:
+    def _alarm(self, said: _Said, at: str) -> Match | None:
         """What words lead to that come before every other reading."""
         if self._is_listed_otherwise(said):
             return None
         for i, (text, share) in enumerate(zip(said.texts, said.shares)):
             # What only the closed grammar has heard may be a fan that sounds like a cry.
             counts = share >= LEAST_HEARD or i == len(said.texts) - 1
-            alarm = self._alarms.find(text) if counts else None
+            alarm = self._alarms.find(text, at) if counts else None
             if alarm:
-                return Match(node=alarm.node, aspect=alarm.aspect)
+                named = alarm.aspect or alarm.node not in self._urgent and self._aspect(alarm.node, [(self._padding.plain(text), 1.0)])
+                return Match(node=alarm.node, aspect=named or "")
         return None
 
     def _cry(self, said: _Said) -> Match | None:
@@ -390,6 +397,8 @@ class Understanding:
             return found
         if all(len(text) < 2 for text in said.texts):
             return NoMatch()  # One sign that is not listed tells nothing: 龙 only sounds like 农.
+        if not any(map(self._padding.says_something, said.texts)):
+            return NoMatch()  # 啊嗯
         return self._two(said, expect) or self._decided(said, expect)
 
     def _listed(self, text: str, expect: Expectation) -> Match | Ask | None:
@@ -486,6 +495,8 @@ class Understanding:
         index = self._classifier.index
         for node in expect.asked:
             odds[index[node]] += EXPECTED_BONUS
+        if expect.node in self._topics and expect.node not in expect.refused:
+            odds[index[expect.node]] += self._follow_up(expect.node, [text for text, _ in texts])
         for label in {"!top" if node == ROOT else node for node in expect.refused} & index.keys():
             odds[index[label]] -= REFUSED
         if expect.refused:
@@ -506,6 +517,13 @@ class Understanding:
             spoken=said.spoken, agreement=said.agreement, closed=said.confidences[0],
             opened=said.confidences[-1])
         return Weighed(ranked, evidence, self._aspect(ranked[0][0], texts), self._unasked)
+
+    def _follow_up(self, topic: str, texts: Sequence[str]) -> float:
+        """How much rather somebody asks on about what was just told, in log odds."""
+        found = [self._classifier.aspect(topic, text) for text in texts]
+        if any(aspect and probability >= SURE_DETAIL for aspect, probability in found):
+            return DETAIL_BONUS
+        return ANAPHORA_BONUS if any(map(self._padding.points_back, texts)) else TOPIC_BONUS
 
     def _aspect(self, label: str, texts: Sequence[tuple[str, float]]) -> str:
         """The aspect of a node that is asked for, if it is clear enough; the text that counts most decides."""
@@ -642,6 +660,7 @@ class Padding:
         self._denial = any_of(longest_first(words.denials))
         self._affirmation = any_of(longest_first(words.affirmations))
         self._connector = any_of(longest_first(words.connectors))
+        self._anaphora = any_of(longest_first(words.anaphora))
         self._wishes = re.compile(f"^(?:{any_of(longest_first(words.wishes)).pattern})+")
         self._heard = guide.lexicon.heard
         plain = {self._heard(k): v for k, v in words.dialect.items()}
@@ -654,7 +673,14 @@ class Padding:
     def trim(self, text: str) -> str:
         """Characters only, without fillers; the text itself if nothing would be left."""
         text = bare(text)
-        return self._ends.sub("", self._long.sub("", text)) or text
+        return self._without_fillers(text) or text
+
+    def says_something(self, text: str) -> bool:
+        """False for a text of fillers alone."""
+        return bool(self._without_fillers(bare(text)))
+
+    def _without_fillers(self, text: str) -> str:
+        return self._ends.sub("", self._long.sub("", text))
 
     def plain(self, text: str) -> str:
         """Trimmed, in plain words, with the terms that the recogniser is known to miss."""
@@ -685,6 +711,11 @@ class Padding:
                 break
             rest = rest[match.end():]
         return Correction("", rest) if rest != text and len(rest) >= 2 else None
+
+    def points_back(self, text: str) -> bool:
+        """True for what is only understood from what was told before: 那我老伴呢."""
+        text = bare(text)
+        return text.endswith("呢") or self._anaphora.match(self.trim(text)) is not None
 
     def splits(self, text: str) -> dict[str, tuple[str, str]]:
         """Where there may be two requests of one breath: connector to what is before and behind it, the longest

@@ -113,6 +113,9 @@ CASES = [
     Case("a word is no template", "words.yaml", swap("  么子: (什么", "  么子: ((什么"), "括号"),
     Case("a request is too long to be said", "requests/m2.yaml", swap("    - 看不懂\n", "    - " + "看不懂" * 21 + "\n"),
          "太长，最多 60 个字"),
+    Case("an alarm leads nowhere", "alarms.yaml", swap("  - to: x_emergency#fall", "  - to: x_emergency#fell"),
+         "没有节点 x_emergency#fell"),
+    Case("an alarm counts nowhere", "alarms.yaml", swap("at: [m5_fraud, ", "at: [m5_frauds, "), "没有节点 m5_frauds"),
     # Facts
     Case("a fact has no source", "facts.yaml", swap(SOURCES_OF_FIRST_STEP + "[A]", SOURCES_OF_FIRST_STEP + "[]"),
          "没有来源", place="facts.st_web_1"),
@@ -152,6 +155,8 @@ CASES = [
          place="m2_years.say[5]"),
     Case("a prompt has digits", "system.yaml", swap("好，我等您。", "好，等您10秒。"), "有数字或者字母",
          place="prompts.paused.say[1]"),
+    Case("a sentence has a sign that no voice reads", "nodes/m2.yaml", swap("您分开看。", "您分开看℃。"), "念不出：℃",
+         place="m2_years.say[5]"),
     Case("a sentence is empty", "nodes/m2.yaml", swap("- 每种保险各算各的，您分开看。", '- ""'), "是空的"),
     # Form
     Case("a field is unknown", "nodes/m2.yaml", swap("    title: 缴费年限", "    titel: 缴费年限"), "不认识 titel",

@@ -30,6 +30,20 @@ def test_help_is_understood_from_anywhere(understanding, text, node, aspect, exp
     assert (found.node, found.aspect) == (node, aspect)
 
 
+@pytest.mark.parametrize("text", ["我已经点进去了", "哎呀，那个链接我点开了", "我扫了，怎么办", "我填了"])
+def test_behind_the_warning_of_links_it_is_a_confession(understanding, text):
+    there = understanding.interpret(text, Expectation("m5_fraud", today=TODAY))
+    assert there.node == "m5_scammed" and there.urgent
+    at_a_step = understanding.interpret(text, AT_A_STEP)
+    assert not (isinstance(at_a_step, Match) and at_a_step.node == "m5_scammed" and at_a_step.aspect == "identity")
+
+
+@pytest.mark.parametrize("text", ["我没点", "下一步点哪里"])
+def test_who_has_not_done_it_is_not_sent_to_the_police(understanding, text):
+    found = understanding.interpret(text, Expectation("m5_fraud", today=TODAY))
+    assert not (isinstance(found, Match) and found.urgent)
+
+
 @pytest.mark.parametrize("text", ["吓死我了", "笑死了", "电视里讲有人跳楼", "累死了今天", "听讲对门的人被骗了", "新闻里讲哪里着火了",
                                   "麻将桌上我要死了", "我孙子打游戏喊救命"])
 def test_what_is_said_of_others_or_only_so_is_no_cry_for_help(understanding, text):

@@ -10,6 +10,30 @@ def node_of(found):
     return found.node if isinstance(found, Match) else found
 
 
+# --- asking on --------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("topic, text, aspect", [
+    ("n_death", "养老金多发了两个月，要退不", "overpaid"), ("n_resident_med", "我退休了有职工医保", "retired"),
+    ("n_raise", "农村的呢", "rural"), ("n_birth", "她没得单位呢", "none"), ("n_care", "哪个来屋里帮忙", "nobody"),
+    ("x_auth", "我在广东带孙怎么搞", "away"), ("x_auth", "那停了还补不", "stopped"), ("n_hospital", "那要先交好多押金", "deposit"),
+    ("n_family_card", "那给我崽用呢", "")])
+def test_who_asks_on_is_understood_from_what_was_told(understanding, topic, text, aspect):
+    found = understanding.interpret(text, Expectation(topic))
+    assert (node_of(found), found.aspect) == (topic, aspect)
+
+
+@pytest.mark.parametrize("topic, text, node", [
+    ("n_raise", "那社保卡掉了怎么办", "n_card_lost"), ("n_payday", "那我要交多少钱一个月", "m4_base"), ("n_death", "几时退休", "m4_age"),
+    ("n_resident_med", "那社保局的电话呢", "m5_hotline"), ("n_care", "那我崽上班的厂子不给他交社保", "n_employer")])
+def test_another_subject_is_left_for(understanding, topic, text, node):
+    assert node_of(understanding.interpret(text, Expectation(topic))) == node
+
+
+@pytest.mark.parametrize("text", ["我崽要结婚", "那今天天气好", "他们打牌去了"])
+def test_talk_in_the_room_stays_that_behind_a_topic(understanding, text):
+    assert isinstance(understanding.interpret(text, Expectation("n_death")), NoMatch)
+
+
 # --- never an exception, never a match for nonsense -------------------------------------------------
 
 @pytest.mark.parametrize("text", [
