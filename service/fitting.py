@@ -1,9 +1,9 @@
 """Fitting: learns the Classifier from the listed phrases, and keeps what was learnt.
 
-    python -m service.fitting OUT < EXAMPLES
+    python -m service.fitting OUT [BEFORE] < EXAMPLES
 
 A process of its own learns: it needs scikit-learn, which the running service then does not hold in
-memory, and half a minute of a core, which the listener who is speaking then does not wait for.
+memory, and some minutes of a core, which the listener who is speaking then does not wait for.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
 
@@ -31,22 +32,27 @@ from service.errors import ModelError
 
 log = logging.getLogger(__name__)
 FORMAT = 3
-"""Raised when the same examples would be learnt differently."""
+"""Raised when the same examples would be learnt differently from nothing."""
 STRENGTH = 150.0
 """Inverse of the penalty on large coefficients."""
 STEPS, TOLERANCE = 80, 1e-4
 """Of the solver (L-BFGS)."""
+STEPS_ON = 15
+"""The same where it goes on from what was learnt before: an edit of some phrases changes little."""
+LEAST_KNOWN = 0.8
+"""Share of the n-grams that must have been known before, to go on from there."""
 LEAST_USES = 2
 """An n-gram of fewer examples only tells its own phrase."""
 KEPT = 8
 """Files of older guides that are kept."""
-AT_MOST_S = 600
+AT_MOST_S = 1800
 """Learning that takes longer than this has hung."""
 
 
 def classifier(guide: Guide, folder: Path) -> Classifier:
     """The Classifier of a guide: as kept in ``folder``, or learnt now and kept.
 
+    What was learnt last for another guide is where it goes on from; an empty folder learns from nothing.
     ModelError if it can neither be read nor learnt.
     """
     listed = examples(guide)
@@ -58,36 +64,48 @@ def classifier(guide: Guide, folder: Path) -> Classifier:
             path.touch()
         return found
     except FileNotFoundError:
-        log.info("learning %d ways of asking, which takes some seconds", len(listed))
+        log.info("learning %d ways of asking, which takes some minutes", len(listed))
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as e:
         log.warning("%s is damaged and is made again: %s", path.name, e)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _learn(listed, path)
+        _learn(listed, path, next((p for p in _newest_first(folder) if p != path), None))
         learnt = _read(path)
-        _drop_old(folder)
+        with contextlib.suppress(OSError):
+            _drop_old(folder)
         return Classifier(learnt)
     except OSError as e:
         log.warning("what was learnt cannot be kept in %s: %s", folder.name, e)
     with tempfile.TemporaryDirectory(prefix="fitting-") as scratch:
-        _learn(listed, Path(scratch, path.name))
+        _learn(listed, Path(scratch, path.name), None)
         return Classifier(_read(Path(scratch, path.name)))
 
 
+def _settings() -> list:
+    """What changes what is learnt of the same examples."""
+    return [FORMAT, SYLLABLE_GRAMS, CHARACTER_GRAMS, STRENGTH, STEPS, STEPS_ON, TOLERANCE, LEAST_USES]
+
+
 def _fingerprint(listed: Sequence[Example]) -> str:
-    told = json.dumps([FORMAT, SYLLABLE_GRAMS, CHARACTER_GRAMS, STRENGTH, STEPS, TOLERANCE, LEAST_USES,
-                       [tuple(e) for e in listed]])
+    told = json.dumps([*_settings(), [tuple(e) for e in listed]])
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def _learn(listed: Sequence[Example], path: Path) -> None:
-    ran = subprocess.run([sys.executable, "-m", "service.fitting", str(path)], text=True, capture_output=True,
-                         input=json.dumps([tuple(e) for e in listed]), timeout=AT_MOST_S,
-                         cwd=Path(__file__).resolve().parent.parent)
+def _learn(listed: Sequence[Example], path: Path, before: Path | None) -> None:
+    try:
+        ran = _run(listed, path, before)
+    except subprocess.TimeoutExpired as e:
+        raise ModelError(f"learning took more than {AT_MOST_S} s") from e
     if ran.returncode:
         if "OSError" in ran.stderr or "PermissionError" in ran.stderr:
             raise OSError(ran.stderr.strip().splitlines()[-1])
         raise ModelError(f"the requests cannot be learnt: {(ran.stderr.strip().splitlines() or ['?'])[-1]}")
+
+
+def _run(listed: Sequence[Example], path: Path, before: Path | None) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "service.fitting", str(path), *map(str, filter(None, [before]))],
+                          text=True, capture_output=True, timeout=AT_MOST_S,
+                          input=json.dumps([tuple(e) for e in listed]), cwd=Path(__file__).resolve().parent.parent)
 
 
 def _read(path: Path) -> Coefficients:
@@ -98,14 +116,17 @@ def _read(path: Path) -> Coefficients:
                             held["aspect_bias"])
 
 
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("requests-*.npz"), key=lambda p: p.stat().st_mtime, reverse=True)
+
+
 def _drop_old(folder: Path) -> None:
-    newest = sorted(folder.glob("requests-*.npz"), key=lambda p: p.stat().st_mtime, reverse=True)
-    for path in newest[KEPT:]:
+    for path in _newest_first(folder)[KEPT:]:
         path.unlink(missing_ok=True)
 
 
-def fit(listed: Sequence[Example]) -> Coefficients:
-    """Learn the coefficients from examples; imports scikit-learn."""
+def fit(listed: Sequence[Example], before: Coefficients | None = None) -> Coefficients:
+    """Learn the coefficients from examples, going on from others if there are any; imports scikit-learn."""
     from scipy.sparse import csr_matrix
     from sklearn.linear_model import LogisticRegression
 
@@ -114,6 +135,8 @@ def fit(listed: Sequence[Example]) -> Coefficients:
     kept = sorted(g for g, n in uses.items() if n >= LEAST_USES)
     place = {g: i for i, g in enumerate(kept)}
     inverse = np.array([np.log(len(listed) / uses[g]) + 1 for g in kept], np.float32)
+    if before and len(place.keys() & set(before.grams)) < LEAST_KNOWN * len(kept):
+        before = None
     values, columns, ends = [], [], [0]
     for one in found:
         rows = sorted(place[g] for g in one if g in place)
@@ -126,16 +149,20 @@ def fit(listed: Sequence[Example]) -> Coefficients:
     told, weight = np.array([e.label for e in listed]), np.array([e.weight for e in listed])
     whole = np.array([labels.whole(label) for label in told])
 
-    def learn(rows: np.ndarray, wanted: np.ndarray) -> LogisticRegression:
-        model = LogisticRegression(C=STRENGTH, max_iter=STEPS, tol=TOLERANCE)
+    def learn(rows: np.ndarray, wanted: np.ndarray, known: _Known | None) -> LogisticRegression:
+        model = LogisticRegression(C=STRENGTH, max_iter=STEPS_ON if known else STEPS, tol=TOLERANCE, warm_start=True)
+        if known:
+            model.coef_, model.intercept_ = known.begin(np.unique(wanted[rows]), kept)
         return model.fit(matrix[rows], wanted[rows], sample_weight=weight[rows])
 
-    model = learn(np.arange(len(told)), whole)
+    nodes = before and _Known(before.labels, before.grams, before.weights, before.bias)
+    parts = before and _Known(before.aspects, before.grams, before.aspect_weights, before.aspect_bias)
+    model = learn(np.arange(len(told)), whole, nodes)
     aspects, weights, bias = [], [], []
     for node in sorted({whole[i] for i in np.flatnonzero(told != whole)}):
         # Within a node, of the n-grams that it has at all.
         rows = np.flatnonzero(whole == node)
-        within = learn(rows, told)
+        within = learn(rows, told, parts)
         if len(within.classes_) == 2:
             # Of two the library only says how much rather the second.
             within.coef_ = np.vstack([-within.coef_, within.coef_]) / 2
@@ -148,17 +175,55 @@ def fit(listed: Sequence[Example]) -> Coefficients:
                         np.array(weights, np.float16).reshape(-1, len(kept)).T, np.array(bias, np.float32))
 
 
-def main(out: str) -> None:
-    """Learn from the examples on standard input and write the file ``out``."""
+@dataclass(frozen=True)
+class _Known:
+    """Coefficients of some labels, from which a regression of other labels and n-grams can begin."""
+
+    labels: tuple[str, ...]
+    grams: tuple[str, ...]
+    weights: np.ndarray
+    bias: np.ndarray
+
+    def begin(self, labels: Sequence[str], grams: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """(coefficients, intercepts) in the order and shape of scikit-learn; 0 for what is not known."""
+        place, row = ({name: i for i, name in enumerate(names)} for names in (self.labels, self.grams))
+        columns = [(i, place[label]) for i, label in enumerate(labels) if label in place]
+        shared = [(j, row[gram]) for j, gram in enumerate(grams) if gram in row]
+        coefficients, intercepts = np.zeros((len(labels), len(grams)), np.float32), np.zeros(len(labels), np.float32)
+        to, origin = (np.array(side, int) for side in zip(*shared)) if shared else (np.array([], int),) * 2
+        for i, column in columns:
+            coefficients[i, to] = self.weights[origin, column]
+            intercepts[i] = self.bias[column]
+        if len(labels) == 2:
+            # Of two the library only has how much rather the second.
+            return coefficients[1:] - coefficients[:1], intercepts[1:] - intercepts[:1]
+        return coefficients, intercepts
+
+
+def main(out: str, before: str = "") -> None:
+    """Learn from the examples on standard input and write the file ``out``, going on from the file ``before``."""
     os.nice(5)
-    learnt = fit([Example(*row) for row in json.load(sys.stdin)])
+    learnt = fit([Example(*row) for row in json.load(sys.stdin)], _usable(before))
     scratch = Path(out).with_suffix(f".{os.getpid()}.tmp")
     with scratch.open("wb") as file:
         np.savez_compressed(file, labels=np.array(learnt.labels), grams=np.array("\n".join(learnt.grams)),
                             inverse_frequency=learnt.inverse_frequency, weights=learnt.weights,
                             bias=learnt.bias, aspects=np.array(learnt.aspects, str),
-                            aspect_weights=learnt.aspect_weights, aspect_bias=learnt.aspect_bias)
+                            aspect_weights=learnt.aspect_weights, aspect_bias=learnt.aspect_bias,
+                            settings=np.array(json.dumps(_settings())))
     os.replace(scratch, out)
+
+
+def _usable(path: str) -> Coefficients | None:
+    """What a file holds that was learnt with the present settings; None if there is none: then it is learnt from
+    nothing."""
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            if str(held["settings"]) != json.dumps(_settings()):
+                return None
+        return _read(Path(path))
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
 
 
 if __name__ == "__main__":

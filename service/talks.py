@@ -220,7 +220,8 @@ class Talks:
             return None
         steps, said = steps or Steps(), _heard(hearing)
         with steps.step(INTERPRET):
-            outcome = self.edition.hear(hearing)
+            there = Session.from_json(self._store.load(talk_id).session).node
+            outcome = self.edition.hear(hearing, Expectation(there))
         text = self.sentence(talk_id, speaking.turn_id, speaking.sentence)
         if not barge_in.interrupts(outcome, said[0], text):
             return None

@@ -47,6 +47,44 @@ def test_a_text_without_a_known_gram_has_the_probabilities_of_nothing_known():
     assert classifier.coverage("", 2) == 1.0 and classifier.coverage("鑫鑫鑫", 2) == 0.0
 
 
+@pytest.mark.filterwarnings("ignore:lbfgs failed to converge")  # as it must, after one step
+def test_one_more_phrase_goes_on_from_what_was_learnt(monkeypatch):
+    more = [*LISTED, Example("怎么查社保咯", "m1", 1.0), Example("社保咯怎么查", "m1#how", 1.0)]
+    monkeypatch.setattr(fitting, "STEPS", 1)
+    hasty = Classifier(fitting.fit(more))
+    monkeypatch.undo()
+    before = fitting.fit(LISTED)
+    monkeypatch.setattr(fitting, "STEPS_ON", 1)
+    gone_on = Classifier(fitting.fit(more, before))
+    sure = Classifier(before)
+    for text in ("怎么查社保", "医保卡有钱吗", "今天好天气"):
+        assert best(gone_on, text) == best(sure, text)
+        # As sure as before after one step, which from nothing is by no means.
+        assert sure.log_probabilities(text).max() == pytest.approx(gone_on.log_probabilities(text).max(), abs=0.1)
+        assert hasty.log_probabilities(text).max() < gone_on.log_probabilities(text).max() - 0.2
+    assert gone_on.aspect("m1", "社保咯怎么查")[0] in ("", "how")
+
+
+def test_what_was_learnt_of_something_else_is_not_gone_on_from():
+    other = fitting.fit([Example(text, label, 1.0) for text, label in (("查红烧肉怎么做", "m1"), ("红烧肉怎么做", "m1"),
+                                                                       ("天气打牌", "~"), ("打牌去", "~"))])
+    assert np.allclose(fitting.fit(LISTED, other).bias, fitting.fit(LISTED).bias)
+
+
+def test_what_was_learnt_with_other_settings_is_not_gone_on_from(few, tmp_path, monkeypatch):
+    fitting.classifier(None, tmp_path)
+    [path] = tmp_path.iterdir()
+    assert fitting._usable(str(path)) is not None
+    monkeypatch.setattr(fitting, "STRENGTH", 1.0)
+    assert fitting._usable(str(path)) is None
+
+
+@pytest.mark.parametrize("damage", [b"", b"no archive"])
+def test_a_damaged_file_is_not_gone_on_from(few, tmp_path, damage):
+    (tmp_path / "requests-0.npz").write_bytes(damage)
+    assert best(fitting.classifier(None, tmp_path), "怎么查社保") == "m1"
+
+
 def test_it_is_learnt_once_and_then_read(few, tmp_path, monkeypatch):
     first = fitting.classifier(None, tmp_path)
     monkeypatch.setattr(fitting, "_learn", lambda *_: pytest.fail("learnt again"))

@@ -11,6 +11,7 @@ import datetime
 import fnmatch
 import functools
 import re
+import unicodedata
 from decimal import Decimal
 from pathlib import Path
 from typing import Callable, Iterator, Mapping
@@ -34,9 +35,9 @@ HEDGES = ("没有核实", "没有查到", "没查到", "不能确定", "先打�
 """An unverified sentence says so in one of these words."""
 LONGEST_REQUEST = 60
 """Chinese characters of one thing that is said: about fifteen seconds."""
-UNSAYABLE = re.compile(r"[^\W_\u3007\u3400-\u9fff]|[%‰°℃±×÷=<>^~@&+/|$¥￥\\\u2190-\u2bff\U0001f000-\U0001ffff]")
-"""What no voice reads in a sentence of the guide and a reader would miss: full-width letters and digits, units,
-signs, pictures. Marks that are only seen may stay."""
+UNSAYABLE = re.compile(r"[^\W_\u3007\u3400-\u9fff]|[%‰°±×÷=<>^~@&+/|$¥€£*\\\u2100-\u2bff\U0001f000-\U0001ffff]")
+"""What no voice reads in a sentence of the guide and a reader would miss, each character folded (Unicode NFKC):
+full-width letters and digits, units, signs, pictures. Marks that are only seen may stay."""
 DIVISOR_AGES = range(40, 71)
 """Whole ages that 国发〔2005〕38号 has a divisor for."""
 Knows = Callable[[str], bool]
@@ -258,8 +259,10 @@ def _sentence_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:
             yield document.problem(path, f"一句话有 {len(bare(text))} 个字", "拆成两句，一句一个意思")
         if re.search(r"[A-Za-z0-9]", text):
             yield document.problem(path, "有数字或者字母，读出来不可靠", "写成汉字：二〇二五年、幺二三三三")
-        elif UNSAYABLE.search(text):
-            yield document.problem(path, f"念不出：{' '.join(UNSAYABLE.findall(text))}", "写成汉字")
+        lost = [c for c in text if not c.isascii() and UNSAYABLE.search(unicodedata.normalize("NFKC", c))]
+        lost += re.findall(r"[%<>=^~@&+/|$*\\]", text)
+        if lost:
+            yield document.problem(path, f"念不出：{' '.join(lost)}", "写成汉字")
 
 
 def _prompt_rules(documents: Mapping[str, Document]) -> Iterator[Problem]:

@@ -46,6 +46,15 @@ def _by_place(out: list[int | None], count: int) -> None:
             out[j] = before + 1
 
 
+def is_alike(old: str, new: str) -> bool:
+    """True if a text may be another one in other words."""
+    return _likeness(old, new) >= LEAST_ALIKE
+
+
+def _likeness(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one[:COMPARED_CHARACTERS], other[:COMPARED_CHARACTERS]).ratio()
+
+
 def _alike(old: list[str], new: list[str]) -> list[tuple[int, int]]:
     if len(old) * len(new) > MOST_COMPARED:
         return list(zip(range(len(old)), range(len(new))))
@@ -54,7 +63,7 @@ def _alike(old: list[str], new: list[str]) -> list[tuple[int, int]]:
     for a, one in enumerate(old, 1):
         for b, other in enumerate(new, 1):
             score, pairs = best[a - 1][b - 1]
-            likeness = difflib.SequenceMatcher(None, one[:COMPARED_CHARACTERS], other[:COMPARED_CHARACTERS]).ratio()
+            likeness = _likeness(one, other)
             both = (score + likeness, (*pairs, (a - 1, b - 1))) if likeness >= LEAST_ALIKE else (0.0, ())
             best[a][b] = max(both, best[a - 1][b], best[a][b - 1], key=lambda found: found[0])
     return list(best[-1][-1][1])

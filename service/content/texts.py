@@ -7,7 +7,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from service.content.pairing import pairing
+from service.content.pairing import is_alike, pairing
 
 
 @dataclass(frozen=True)
@@ -119,17 +119,18 @@ def _reworded(before: NodeText, wanted: NodeText) -> dict[str, str]:
     """The sentences whose words changed: as they were to as they are wanted."""
     old, new = ([s.text for part in (node.say, *node.more) for s in part] for node in (before, wanted))
     pairs = {old[i]: text for text, i in zip(new, pairing(old, new)) if i is not None}
-    return {text: other for text, other in pairs.items() if text != other and text not in new}
+    # Another sentence in the same place is not the same one in other words.
+    return {text: other for text, other in pairs.items() if text != other and text not in new and is_alike(text, other)}
 
 
 def _aspects_data(raws: dict, reworded: dict[str, str]) -> dict:
     """What the node says again where it is asked for by itself changes with it."""
-    def told(raw: str | dict) -> str | dict:
-        text = _sentence_text(raw).text
-        other = reworded.get(text, text)
-        return other if isinstance(raw, str) else {**raw, "say": other}
+    def changed(raw: str | dict) -> str | dict:
+        before = _sentence_text(raw).text
+        after = reworded.get(before, before)
+        return after if isinstance(raw, str) else {**raw, "say": after}
 
-    return {name: {**aspect, "say": [told(raw) for raw in aspect["say"]]} for name, aspect in raws.items()}
+    return {name: {**aspect, "say": [changed(raw) for raw in aspect["say"]]} for name, aspect in raws.items()}
 
 
 def _steps_data(wanted: NodeText, raws: list, ids: set[str]) -> list:

@@ -628,13 +628,16 @@ class _Turn(FormTurn):
             self.say("help_noted")
         elif self._is_elsewhere(node) and node.id != ROOT and node.announced and not node.is_urgent:
             self.say("corrected" if match.corrected else "going", option=self.called(node.id))
-        self.update(then=match.then if match.then in self.guide.nodes and not node.is_urgent else "")
-        if self.session.then:
+        if match.then or node.is_urgent or self._is_elsewhere(node):
+            # Who asks on about the first of two requests still wants the second.
+            self.update(then=match.then if match.then in self.guide.nodes and not node.is_urgent else "")
+        if match.then and self.session.then:
             self.say("then_noted")
         return self.enter(node.id, fresh, match.aspect, match.place)
 
     def _is_elsewhere(self, node: Node) -> bool:
-        """True if the listener does not just hear of this: who asks on is not told again what they ask about."""
+        """False where the listener was just told of the node and nothing else is open: who asks on is not told again
+        what they ask about."""
         return node.id != self.session.node or bool(self.session.asked or self.session.notice)
 
     def ask(self, candidates: Iterable[str]) -> _Turn:

@@ -72,7 +72,7 @@ class FormTurn:
         """Begin, or go on with what is known. ``fresh``: some of it was said in the same breath."""
         known = any(name in self.session.answers for name in self._counting())
         self.update(form=Filling(self.session.node, heard=fresh))
-        if not fresh and self._knows_the_day():
+        if not fresh and self._knows_the_day():  # Nobody is told what is then not computed.
             at_length = first_time and not known and self.session.detail != "short"
             self.tell(self.node.say if at_length or not self.node.brief else self.node.brief)
         if known and not fresh and self._knows_the_day():

@@ -24,7 +24,7 @@ from service.core.form import BIRTH_YEAR, CHOICE, TOLD
 from service.core.grammar import any_of, bare, longest_first, spelled_out
 from service.core.judge import Evidence, Judge, Verdict
 from service.core.labels import OUTSIDE
-from service.core.model import HELP, ROOT, Guide
+from service.core.model import HELP, ROOT, Alarm, Guide
 from service.core.pinyin import distance, syllables
 from service.core.spoken_numbers import Said, spoken_numbers
 from service.core.templates import templates
@@ -39,11 +39,14 @@ EXPECTED_BONUS = 1.0
 """Log odds that are added to what the guide has just offered."""
 EXAMPLES_OF_A_TEMPLATE = 6
 """So many of a template's sentences are learnt."""
-TOPIC_BONUS, ANAPHORA_BONUS, DETAIL_BONUS = 0.5, 5.0, 6.0
-"""The same for the topic that was just told: people ask on. More for who points back to it (那我老伴呢), most for who
-names what it has to tell, in words that fit that part alone (behind a lost card: 我走不动，我崽帮我去行不)."""
+TOPIC_BONUS = 0.5
+"""Log odds that are added to the topic that was just told: people ask on."""
+ANAPHORA_BONUS = 5.0
+"""The same for who points back to it: 那我老伴呢."""
+DETAIL_BONUS = 6.0
+"""The same for who asks for a part of it, behind a lost card: 我走不动，我崽帮我去行不."""
 SURE_DETAIL = 0.85
-"""Probability within the topic from which such a part is named."""
+"""Probability among the parts of the topic from which one of them is asked for."""
 REFUSED = 4.0
 """Log odds that are taken from what the listener has just refused, and from that it is no request."""
 RATHER_RIGHT = 0.5
@@ -54,7 +57,7 @@ LEAST_OFFERED = 0.04
 """A node is offered from this probability on."""
 LEAST_BESIDE = 0.1
 """The same as a share of the best one's: three are not offered just to have three."""
-URGENT = 0.4
+URGENT = 0.25
 """Probability from which help is told at once: a false alarm costs two sentences, a miss may cost a life."""
 LEAST_HEARD = 0.5
 """Share of a decoder's text from which its words can be an alarm."""
@@ -94,6 +97,8 @@ class Expectation:
 
     node: str = ""
     """Where the listener is; a correction does not lead there."""
+    topic: str = ""
+    """The node that was told last and may be asked on about; none while something else is open."""
     asked: tuple[str, ...] = ()
     """Nodes of the open question."""
     refused: tuple[str, ...] = ()
@@ -114,7 +119,8 @@ class Expectation:
     @classmethod
     def of(cls, session: Session, today: datetime.date) -> Expectation:
         """What somebody who is there may say next."""
-        found = cls(session.node, session.asked, today=today, answers=session.answers)
+        other = session.asked or session.notice or session.paused or session.waiting or session.node in session.refused
+        found = cls(session.node, "" if other else session.node, session.asked, today=today, answers=session.answers)
         filling = session.form
         if filling is None or filling.node != session.node or session.asked or session.notice:
             return found
@@ -160,7 +166,8 @@ class Understanding:
         self._outside = frozenset(map(bare, guide.outside))
         self._urgent = frozenset(node.id for node in guide.nodes.values() if node.is_urgent)
         self._places = any_of(longest_first(guide.places))
-        self._topics = frozenset(n.id for n in guide.nodes.values() if n.aspects and not n.is_urgent and not n.voice_only)
+        # Who asks on about anything else has no part of it to ask for: 那我老伴呢 behind a menu means nothing.
+        self._asked_on = frozenset(n.id for n in guide.nodes.values() if n.aspects and not n.is_urgent and not n.voice_only)
         self._unasked = frozenset(n.id for n in guide.nodes.values() if not n.announced or n.voice_only)
         self._choices = {bare(w): nodes for w, nodes in guide.choices.items()}
         self._choices |= {self._padding.plain(w): n for w, n in guide.choices.items()}
@@ -212,10 +219,11 @@ class Understanding:
                expect: Expectation) -> Match | Ask | Fill | NoMatch:
         """The first that is found: a cry for help, an answer to what was asked, what ``understand`` makes of it."""
         found = self._alarm(said, expect.node)
-        if found is None:
+        if found is None or found.node not in self._urgent:
+            # What is told of a death or of a swindler may be the beginning of a cry: 老伴走了，我也想走.
             cry = self._cry(said)
             surely = cry if cry and cry.score >= SURELY_URGENT else None
-            found = (surely or self._answer(texts, said, expect) or cry
+            found = (surely or found or self._answer(texts, said, expect) or cry
                      or self._asked_for(texts, understand(self._known(expect)), expect))
         if not isinstance(found, Match) or not found.node:
             return found
@@ -234,9 +242,15 @@ class Understanding:
             counts = share >= LEAST_HEARD or i == len(said.texts) - 1
             alarm = self._alarms.find(text, at) if counts else None
             if alarm:
-                named = alarm.aspect or alarm.node not in self._urgent and self._aspect(alarm.node, [(self._padding.plain(text), 1.0)])
-                return Match(node=alarm.node, aspect=named or "")
+                return Match(node=alarm.node, aspect=self._alarm_aspect(alarm, text))
         return None
+
+    def _alarm_aspect(self, alarm: Alarm, text: str) -> str:
+        """What of an alarm's node is told first. Where help is at stake only the alarm itself may name that; of the
+        rest 老伴走了，他卡里的钱呢 may ask for something."""
+        if alarm.aspect or alarm.node in self._urgent:
+            return alarm.aspect
+        return self._aspect(alarm.node, [(self._padding.plain(text), 1.0)])
 
     def _cry(self, said: _Said) -> Match | None:
         """What is most likely a cry for help, in whatever words."""
@@ -495,8 +509,10 @@ class Understanding:
         index = self._classifier.index
         for node in expect.asked:
             odds[index[node]] += EXPECTED_BONUS
-        if expect.node in self._topics and expect.node not in expect.refused:
-            odds[index[expect.node]] += self._follow_up(expect.node, [text for text, _ in texts])
+        if expect.topic in self._asked_on and expect.topic not in expect.refused:
+            # Of what only the closed grammar has heard nobody is taken to ask on.
+            believed = [text for text, share in zip(said.texts, said.shares) if share >= LEAST_HEARD] or said.texts[-1:]
+            odds[index[expect.topic]] += self._follow_up(expect.topic, believed)
         for label in {"!top" if node == ROOT else node for node in expect.refused} & index.keys():
             odds[index[label]] -= REFUSED
         if expect.refused:
@@ -520,10 +536,13 @@ class Understanding:
 
     def _follow_up(self, topic: str, texts: Sequence[str]) -> float:
         """How much rather somebody asks on about what was just told, in log odds."""
-        found = [self._classifier.aspect(topic, text) for text in texts]
+        found = [self._classifier.aspect(topic, self._padding.plain(text)) for text in texts]
         if any(aspect and probability >= SURE_DETAIL for aspect, probability in found):
             return DETAIL_BONUS
-        return ANAPHORA_BONUS if any(map(self._padding.points_back, texts)) else TOPIC_BONUS
+        # 那我几时退休 points back and is a request of its own.
+        rests = [rest for text in texts if (rest := self._padding.pointing_back(text)) is not None]
+        back = rests and not any(self._padding.plain(rest) in self._exact for rest in rests)
+        return ANAPHORA_BONUS if back else TOPIC_BONUS
 
     def _aspect(self, label: str, texts: Sequence[tuple[str, float]]) -> str:
         """The aspect of a node that is asked for, if it is clear enough; the text that counts most decides."""
@@ -712,10 +731,14 @@ class Padding:
             rest = rest[match.end():]
         return Correction("", rest) if rest != text and len(rest) >= 2 else None
 
-    def points_back(self, text: str) -> bool:
-        """True for what is only understood from what was told before: 那我老伴呢."""
+    def pointing_back(self, text: str) -> str | None:
+        """What is left of a text that points to what was told before, without what does so; None if it is none:
+        那我老伴呢 is 老伴."""
         text = bare(text)
-        return text.endswith("呢") or self._anaphora.match(self.trim(text)) is not None
+        match = self._anaphora.match(text) or self._anaphora.match(self.trim(text))
+        if match is None and not text.endswith("呢"):
+            return None
+        return (match.string[match.end():] if match else text).removesuffix("呢")
 
     def splits(self, text: str) -> dict[str, tuple[str, str]]:
         """Where there may be two requests of one breath: connector to what is before and behind it, the longest

@@ -27,7 +27,7 @@ from service.settings import Settings
 from service.speech.recognizer import Hearing
 from service.talks import is_nothing
 
-TYPED_LIMITS = tuning.Limits(wrong=0.03, accepted=0.03, asked=0.10)
+TYPED_LIMITS = tuning.Limits(wrong=0.027, accepted=0.025, asked=0.08)
 SPOKEN_LIMITS = tuning.Limits(wrong=0.055, accepted=0.02, asked=0.10)
 """What tuning keeps within, as far as it can."""
 OPENINGS = ("不是这个，我问的是", "不对不对，我要问的是", "你听错了，我讲的是", "不是的，我想问", "搞错了，我是问", "不是不是，",

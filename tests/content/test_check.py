@@ -155,8 +155,8 @@ CASES = [
          place="m2_years.say[5]"),
     Case("a prompt has digits", "system.yaml", swap("好，我等您。", "好，等您10秒。"), "有数字或者字母",
          place="prompts.paused.say[1]"),
-    Case("a sentence has a sign that no voice reads", "nodes/m2.yaml", swap("您分开看。", "您分开看℃。"), "念不出：℃",
-         place="m2_years.say[5]"),
+    *(Case(f"a sentence has {sign}, which no voice reads", "nodes/m2.yaml", swap("您分开看。", f"您分开看{sign}。"),
+           f"念不出：{sign}", place="m2_years.say[5]") for sign in "℃㎡№％＋～８Ａ*%😀"),
     Case("a sentence is empty", "nodes/m2.yaml", swap("- 每种保险各算各的，您分开看。", '- ""'), "是空的"),
     # Form
     Case("a field is unknown", "nodes/m2.yaml", swap("    title: 缴费年限", "    titel: 缴费年限"), "不认识 titel",

@@ -30,15 +30,38 @@ def test_help_is_understood_from_anywhere(understanding, text, node, aspect, exp
     assert (found.node, found.aspect) == (node, aspect)
 
 
-@pytest.mark.parametrize("text", ["我已经点进去了", "哎呀，那个链接我点开了", "我扫了，怎么办", "我填了"])
+@pytest.mark.parametrize("text", ["我已经点进去了", "哎呀，那个链接我点开了", "我扫了", "我填了"])
 def test_behind_the_warning_of_links_it_is_a_confession(understanding, text):
     there = understanding.interpret(text, Expectation("m5_fraud", today=TODAY))
     assert there.node == "m5_scammed" and there.urgent
     at_a_step = understanding.interpret(text, AT_A_STEP)
-    assert not (isinstance(at_a_step, Match) and at_a_step.node == "m5_scammed" and at_a_step.aspect == "identity")
+    assert not (isinstance(at_a_step, Match) and at_a_step.urgent)
 
 
-@pytest.mark.parametrize("text", ["我没点", "下一步点哪里"])
+@pytest.mark.parametrize("text, node", [
+    ("老伴走了我站在楼顶上", "x_despair"), ("老头子走了我天天哭，我也想走", "x_despair"), ("我妈过世了我把药都准备好了", "x_despair"),
+    ("我妈断气了快来救", "x_emergency"), ("老头子快断气了", "x_emergency"), ("让人家骗了两万块", "m5_scammed"),
+    ("我的养老钱让老乡骗走了", "m5_scammed"), ("我崽喝醉了踢我的门", "x_emergency"), ("喝醉的人拿树棍子追我", "x_emergency"),
+    ("老头子打药回来喝了除草剂", "x_emergency"), ("孙子把洗衣液喝下去了", "x_emergency")])
+def test_a_cry_is_heard_behind_a_death_a_swindler_or_a_household_word(understanding, text, node):
+    found = understanding.interpret(text)
+    assert found.node == node and found.urgent
+
+
+@pytest.mark.parametrize("text", ["我老娘过世了", "喂，妹子，我老倌子上个礼拜走了", "爸爸今天早上过世了", "老伴在长沙医院走了"])
+@pytest.mark.parametrize("expect", [Expectation(), IN_A_FORM, IN_DOUBT], ids=["menu", "form", "doubt"])
+def test_a_death_is_heard_before_any_question(understanding, text, expect):
+    found = understanding.interpret(text, expect)
+    assert (found.node, found.aspect, found.urgent) == ("n_death", "bare", False)
+
+
+@pytest.mark.parametrize("text", ["我奶奶的鸡死了", "我买了把菜刀", "砍柴的人拿把刀", "孙子踢球踢到门"])
+def test_what_only_sounds_like_death_or_danger_is_none(understanding, text):
+    found = understanding.interpret(text)
+    assert not (isinstance(found, Match) and found.node in ("n_death", "x_emergency"))
+
+
+@pytest.mark.parametrize("text", ["我没点", "下一步点哪里", "我点不开", "我差点点进去了", "要是点进去了怎么办", "我点了外卖", "我打开了官网"])
 def test_who_has_not_done_it_is_not_sent_to_the_police(understanding, text):
     found = understanding.interpret(text, Expectation("m5_fraud", today=TODAY))
     assert not (isinstance(found, Match) and found.urgent)
@@ -52,7 +75,8 @@ def test_what_is_said_of_others_or_only_so_is_no_cry_for_help(understanding, tex
 
 
 @pytest.mark.parametrize("text, node", [("住院了，社保怎么报销", "n_hospital"), ("上班摔断了腿，单位不赔", "n_injury"),
-                                        ("有人上门讲收三十块帮我刷脸认证", "m5_fraud"),
+                                        ("有人上门讲收三十块帮我刷脸认证", "m5_fraud"), ("对门老李上了当，我也怕，怎么防", "m5_fraud"),
+                                        ("隔壁的后生骗了我两万", "m5_scammed"),
                                         ("他讲有内部关系，交五万块就能补齐十五年", "m5_fraud")])
 def test_the_subject_is_not_taken_for_the_worry(understanding, text, node):
     found = understanding.interpret(text)

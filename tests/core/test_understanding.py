@@ -18,7 +18,7 @@ def node_of(found):
     ("x_auth", "我在广东带孙怎么搞", "away"), ("x_auth", "那停了还补不", "stopped"), ("n_hospital", "那要先交好多押金", "deposit"),
     ("n_family_card", "那给我崽用呢", "")])
 def test_who_asks_on_is_understood_from_what_was_told(understanding, topic, text, aspect):
-    found = understanding.interpret(text, Expectation(topic))
+    found = understanding.interpret(text, Expectation(topic, topic=topic))
     assert (node_of(found), found.aspect) == (topic, aspect)
 
 
@@ -26,12 +26,18 @@ def test_who_asks_on_is_understood_from_what_was_told(understanding, topic, text
     ("n_raise", "那社保卡掉了怎么办", "n_card_lost"), ("n_payday", "那我要交多少钱一个月", "m4_base"), ("n_death", "几时退休", "m4_age"),
     ("n_resident_med", "那社保局的电话呢", "m5_hotline"), ("n_care", "那我崽上班的厂子不给他交社保", "n_employer")])
 def test_another_subject_is_left_for(understanding, topic, text, node):
-    assert node_of(understanding.interpret(text, Expectation(topic))) == node
+    assert node_of(understanding.interpret(text, Expectation(topic, topic=topic))) == node
 
 
 @pytest.mark.parametrize("text", ["我崽要结婚", "那今天天气好", "他们打牌去了"])
 def test_talk_in_the_room_stays_that_behind_a_topic(understanding, text):
-    assert isinstance(understanding.interpret(text, Expectation("n_death")), NoMatch)
+    assert isinstance(understanding.interpret(text, Expectation("n_death", topic="n_death")), NoMatch)
+
+
+def test_of_what_only_the_closed_grammar_heard_nobody_asks_on(understanding):
+    there = Expectation("x_auth", topic="x_auth")
+    found = understanding.hear("那停了还补不", "电视里天气预报讲明天落雨", 0.4, 0.9, there)
+    assert not isinstance(found, Match)
 
 
 # --- never an exception, never a match for nonsense -------------------------------------------------
