@@ -20,7 +20,7 @@ from tests.content.test_edit import content, reworded
 from tests.support import PROMPTS
 
 NOW = datetime.datetime(2026, 11, 2, 12, tzinfo=datetime.UTC)
-PHRASE = "那个红壳壳上头还有几多"
+PHRASE = "红匣匣底下那张"
 BOTH = pytest.mark.parametrize("engine", ["sqlite", "postgresql"], indirect=True)
 
 

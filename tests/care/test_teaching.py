@@ -22,7 +22,7 @@ from service.talks import Edition
 from tests.support import edition
 
 NOON = datetime.datetime(2026, 11, 2, 12, tzinfo=datetime.UTC)
-PHRASE = "那个红壳壳上头还有几多"
+PHRASE = "红匣匣底下那张"
 HERE = "m2_med"
 MOST_REQUESTS = 3
 

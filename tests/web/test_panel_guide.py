@@ -35,7 +35,7 @@ from tests.content.test_edit import content, reworded
 from tests.support import PROMPTS, QUICK_HASHER, edition
 
 NOW = datetime.datetime(2027, 11, 24, 12, tzinfo=datetime.UTC)
-PHRASE = "那个红壳壳上头还有几多"
+PHRASE = "红匣匣底下那张"
 NASTY = "<script>alert(1)</script>"
 WAV = b"RIFF0000WAVE"
 MOST_REQUESTS = 3
