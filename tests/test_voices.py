@@ -59,9 +59,7 @@ def test_recordings_are_equally_loud_and_as_long_as_the_manifest_says(voice):
     pack = Pack.open(VOICES / voice)
     for text in random.Random(7).sample(sentences(guide()), SAMPLE):
         samples, rate_hz = pack.samples(text, reading(text))
-        # Of a title alone, a second long, loudness is measured in two or three blocks.
-        nearly = 1 if len(samples) > 2 * rate_hz else 1.5
-        assert loudness_lufs(samples, rate_hz) == pytest.approx(-18, abs=nearly), text
+        assert loudness_lufs(samples, rate_hz) == pytest.approx(-18, abs=1), text
         assert len(samples) / rate_hz == pytest.approx(pack.find(text, reading(text)).length_s, abs=0.01)
 
 
