@@ -18,9 +18,8 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
+from typing import Callable, Sequence
 
 import numpy as np
 
@@ -31,6 +30,8 @@ from service.core.understanding import Example, examples
 from service.errors import ModelError
 
 log = logging.getLogger(__name__)
+Begin = Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]
+"""The coefficients and intercepts of labels to begin with."""
 FORMAT = 3
 """Raised when the same examples would be learnt differently from nothing."""
 STRENGTH = 150.0
@@ -135,8 +136,9 @@ def fit(listed: Sequence[Example], before: Coefficients | None = None) -> Coeffi
     kept = sorted(g for g, n in uses.items() if n >= LEAST_USES)
     place = {g: i for i, g in enumerate(kept)}
     inverse = np.array([np.log(len(listed) / uses[g]) + 1 for g in kept], np.float32)
-    if before and len(place.keys() & set(before.grams)) < LEAST_KNOWN * len(kept):
-        before = None
+    start = before and _Start(before, kept)
+    if start and not start.is_enough:
+        start = None
     values, columns, ends = [], [], [0]
     for one in found:
         rows = sorted(place[g] for g in one if g in place)
@@ -149,20 +151,18 @@ def fit(listed: Sequence[Example], before: Coefficients | None = None) -> Coeffi
     told, weight = np.array([e.label for e in listed]), np.array([e.weight for e in listed])
     whole = np.array([labels.whole(label) for label in told])
 
-    def learn(rows: np.ndarray, wanted: np.ndarray, known: _Known | None) -> LogisticRegression:
-        model = LogisticRegression(C=STRENGTH, max_iter=STEPS_ON if known else STEPS, tol=TOLERANCE, warm_start=True)
-        if known:
-            model.coef_, model.intercept_ = known.begin(np.unique(wanted[rows]), kept)
+    def learn(rows: np.ndarray, wanted: np.ndarray, begin: Begin | None) -> LogisticRegression:
+        model = LogisticRegression(C=STRENGTH, max_iter=STEPS_ON if begin else STEPS, tol=TOLERANCE, warm_start=True)
+        if begin:
+            model.coef_, model.intercept_ = begin(np.unique(wanted[rows]))
         return model.fit(matrix[rows], wanted[rows], sample_weight=weight[rows])
 
-    nodes = before and _Known(before.labels, before.grams, before.weights, before.bias)
-    parts = before and _Known(before.aspects, before.grams, before.aspect_weights, before.aspect_bias)
-    model = learn(np.arange(len(told)), whole, nodes)
+    model = learn(np.arange(len(told)), whole, start and start.nodes)
     aspects, weights, bias = [], [], []
     for node in sorted({whole[i] for i in np.flatnonzero(told != whole)}):
         # Within a node, of the n-grams that it has at all.
         rows = np.flatnonzero(whole == node)
-        within = learn(rows, told, parts)
+        within = learn(rows, told, start and start.aspects)
         if len(within.classes_) == 2:
             # Of two the library only says how much rather the second.
             within.coef_ = np.vstack([-within.coef_, within.coef_]) / 2
@@ -175,26 +175,34 @@ def fit(listed: Sequence[Example], before: Coefficients | None = None) -> Coeffi
                         np.array(weights, np.float16).reshape(-1, len(kept)).T, np.array(bias, np.float32))
 
 
-@dataclass(frozen=True)
-class _Known:
-    """Coefficients of some labels, from which a regression of other labels and n-grams can begin."""
+class _Start:
+    """What was learnt before, in the order of other labels and n-grams."""
 
-    labels: tuple[str, ...]
-    grams: tuple[str, ...]
-    weights: np.ndarray
-    bias: np.ndarray
-
-    def begin(self, labels: Sequence[str], grams: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """(coefficients, intercepts) in the order and shape of scikit-learn; 0 for what is not known."""
-        place, row = ({name: i for i, name in enumerate(names)} for names in (self.labels, self.grams))
-        columns = [(i, place[label]) for i, label in enumerate(labels) if label in place]
+    def __init__(self, before: Coefficients, grams: Sequence[str]):
+        row = {gram: i for i, gram in enumerate(before.grams)}
         shared = [(j, row[gram]) for j, gram in enumerate(grams) if gram in row]
-        coefficients, intercepts = np.zeros((len(labels), len(grams)), np.float32), np.zeros(len(labels), np.float32)
-        to, origin = (np.array(side, int) for side in zip(*shared)) if shared else (np.array([], int),) * 2
-        for i, column in columns:
-            coefficients[i, to] = self.weights[origin, column]
-            intercepts[i] = self.bias[column]
-        if len(labels) == 2:
+        self._before, self._width = before, len(grams)
+        self._to, self._origin = np.array(shared, int).reshape(-1, 2).T
+        self.is_enough = len(shared) >= LEAST_KNOWN * len(grams)
+        """True if so much was known before that a few steps lead on from there."""
+
+    def nodes(self, wanted: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """(coefficients, intercepts) of these nodes and commands, as scikit-learn has them; 0 for what is not known."""
+        return self._of(wanted, self._before.labels, self._before.weights, self._before.bias)
+
+    def aspects(self, wanted: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """The same of the aspects of a node."""
+        return self._of(wanted, self._before.aspects, self._before.aspect_weights, self._before.aspect_bias)
+
+    def _of(self, wanted: Sequence[str], known: Sequence[str], weights: np.ndarray,
+            bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        column = {label: i for i, label in enumerate(known)}
+        coefficients, intercepts = np.zeros((len(wanted), self._width), np.float32), np.zeros(len(wanted), np.float32)
+        for i, label in enumerate(wanted):
+            if label in column:
+                coefficients[i, self._to] = weights[self._origin, column[label]]
+                intercepts[i] = bias[column[label]]
+        if len(wanted) == 2:
             # Of two the library only has how much rather the second.
             return coefficients[1:] - coefficients[:1], intercepts[1:] - intercepts[:1]
         return coefficients, intercepts

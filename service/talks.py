@@ -219,10 +219,9 @@ class Talks:
         if is_nothing(hearing):
             return None
         steps, said = steps or Steps(), _heard(hearing)
+        text, reply = self._sentence(talk_id, speaking.turn_id, speaking.sentence)
         with steps.step(INTERPRET):
-            there = Session.from_json(self._store.load(talk_id).session).node
-            outcome = self.edition.hear(hearing, Expectation(there))
-        text = self.sentence(talk_id, speaking.turn_id, speaking.sentence)
+            outcome = self.edition.hear(hearing, Expectation(reply["node"]))
         if not barge_in.interrupts(outcome, said[0], text):
             return None
         return self._advance(talk_id, turn_id, "voice", lambda _: outcome, steps, speaking, said)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import collections
 from dataclasses import dataclass, field
 
+from service.core import labels
 from service.core.grammar import bare
 from service.core.model import Guide
 from service.core.pinyin import sound_distance, syllables
 from service.core.templates import templates
+from service.core.understanding import labelled_lines
 
 MOST_COMPARED = 300
 """Ways of asking that share the most syllables; only these are compared sound by sound."""
@@ -34,10 +36,10 @@ class _Index:
 
     def __post_init__(self):
         reader = templates(self.guide.words)
-        for node in self.guide.nodes.values():
-            for line in (*node.requests, *(a for lines in node.aspect_requests.values() for a in lines)):
+        for line, label in labelled_lines(self.guide):
+            if labels.is_node(label):
                 # Of a template the first sentence stands for all, as in close_pairs.
-                self.lines.append((bare(reader.expand(line)[0]), node.id))
+                self.lines.append((bare(reader.expand(line)[0]), labels.whole(label)))
         for place, (text, _) in enumerate(self.lines):
             for sound in _sounds(text):
                 self.holders[sound].append(place)

@@ -622,23 +622,20 @@ class _Turn(FormTurn):
         if node is None:
             return self.no_match()
         self.heard()
+        # Who asks on about what was just told is not told again what they ask about.
+        moves = node.id != self.session.node or bool(self.session.asked or self.session.notice)
         if node.id == HOTLINES and self._state() == "urgent":
             return self._urgent_again()  # 打哪个电话咯: the one that was just told.
         if node.id == HELP and self.session.cared:
             self.say("help_noted")
-        elif self._is_elsewhere(node) and node.id != ROOT and node.announced and not node.is_urgent:
+        elif moves and node.id != ROOT and node.announced and not node.is_urgent:
             self.say("corrected" if match.corrected else "going", option=self.called(node.id))
-        if match.then or node.is_urgent or self._is_elsewhere(node):
+        if match.then or node.is_urgent or moves:
             # Who asks on about the first of two requests still wants the second.
             self.update(then=match.then if match.then in self.guide.nodes and not node.is_urgent else "")
         if match.then and self.session.then:
             self.say("then_noted")
         return self.enter(node.id, fresh, match.aspect, match.place)
-
-    def _is_elsewhere(self, node: Node) -> bool:
-        """False where the listener was just told of the node and nothing else is open: who asks on is not told again
-        what they ask about."""
-        return node.id != self.session.node or bool(self.session.asked or self.session.notice)
 
     def ask(self, candidates: Iterable[str]) -> _Turn:
         known = tuple(dict.fromkeys(c for c in candidates if c in self.guide.nodes))[:OFFER_AT_MOST]
