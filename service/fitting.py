@@ -36,9 +36,9 @@ FORMAT = 3
 """Raised when the same examples would be learnt differently from nothing."""
 STRENGTH = 150.0
 """Inverse of the penalty on large coefficients."""
-STEPS, TOLERANCE = 80, 1e-4
-"""Of the solver (L-BFGS)."""
-STEPS_ON = 15
+STEPS, TOLERANCE = 150, 1e-4
+"""Of the solver (L-BFGS): it ends where no step helps any more, or after so many steps."""
+STEPS_ON = 30
 """The same where it goes on from what was learnt before: an edit of some phrases changes little."""
 LEAST_KNOWN = 0.8
 """Share of the n-grams that must have been known before, to go on from there."""

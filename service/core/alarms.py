@@ -7,14 +7,14 @@ like a cry for help is left to the Classifier.
 from __future__ import annotations
 
 import itertools
+import re
 
 from service.core.grammar import any_of, bare, longest_first
 from service.core.model import Alarm, Alarms
 
 NEAR = 10
 """Characters that may stand between the words of an alarm."""
-BEGINNING = 3
-"""Characters before a word that still begins a text."""
+_CLAUSE, _I = re.compile(r"\w+\W*"), "我"
 _GAP = " " * (NEAR + 1)
 """Stands for what was struck out: nothing reaches across it."""
 
@@ -30,16 +30,25 @@ class AlarmFinder:
     def find(self, text: str, at: str = "") -> Alarm | None:
         """The alarm of a text, if it has one that counts; ``at``: the node where the listener is."""
         text = self._struck.sub(_GAP, bare(text))
-        told = self._told.search(text)
-        here = text[:told.start()] if told else text
-        if self._past.search(here) and not self._now.search(here):
-            return None
-        return next((p.alarm for p in self._patterns if p.counts_at(at) and p.is_in(here)), None)
+        return next((p.alarm for p in self._patterns if p.counts_at(at) and p.is_in(text)), None)
 
-    def is_told(self, text: str) -> bool:
-        """True if it begins with words behind which something is told that happens elsewhere."""
-        told = self._told.search(bare(text))
-        return told is not None and told.start() <= BEGINNING
+    def here_and_now(self, text: str) -> str:
+        """The clauses of a text without those that tell of elsewhere or of long ago.
+
+        Such a word goes for what follows it, until 我 or a word of the present begins a clause that has none.
+        """
+        kept, away = [], False
+        for clause in _CLAUSE.findall(text):
+            told, past = self._told.search(clause), self._past.search(clause)
+            now = self._now.search(clause) is not None
+            if told or past and not now:
+                kept.append(clause[:told.start()] if told else "")
+                away = True
+            elif now or clause.startswith(_I):
+                away = False
+            if not away:
+                kept.append(clause)
+        return "".join(kept)
 
 
 class _Pattern:

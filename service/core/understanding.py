@@ -60,9 +60,16 @@ LEAST_BESIDE = 0.1
 URGENT = 0.25
 """Probability from which help is told at once: a false alarm costs two sentences, a miss may cost a life."""
 LEAST_HEARD = 0.5
-"""Share of a decoder's text from which its words can be an alarm."""
+"""Share of a decoder's text from which its words are believed by themselves."""
 CITY_NAME = "衡阳"
 """What stands for a district or county when a request is weighed."""
+PART_LENGTHS = (6, 8, 10, 13, 17, 22)
+"""Characters at the beginning and at the end of what was heard that are weighed by themselves: a cry may stand before
+or behind a story."""
+LEAST_OF_A_PART = 4
+"""Characters from which a clause that was typed is weighed by itself."""
+URGENT_PART = 0.82
+"""Probability of such a part from which help is told at once."""
 SURELY_URGENT = 0.5
 """The same where an answer to a question is expected."""
 OWN_ASPECT = 0.5
@@ -218,29 +225,32 @@ class Understanding:
     def _meant(self, texts: tuple[str, ...], said: _Said, understand: Callable[[Expectation], Match | Ask | NoMatch],
                expect: Expectation) -> Match | Ask | Fill | NoMatch:
         """The first that is found: a cry for help, an answer to what was asked, what ``understand`` makes of it."""
-        found = self._alarm(said, expect.node)
+        here = tuple(map(self._alarms.here_and_now, texts))
+        now = said.with_texts(tuple(bare(spelled_out(text)) for text in here))
+        found = None if self._is_listed_otherwise(said) else self._alarm(now, expect.node)
         if found is None or found.node not in self._urgent:
             # What is told of a death or of a swindler may be the beginning of a cry: 老伴走了，我也想走.
-            cry = self._cry(said)
+            listed = self._is_listed(said)
+            cry = None if listed else self._cry(said)
+            if cry and here != texts and not self._cry(now):
+                cry = None  # 听讲对门的人被骗了
             surely = cry if cry and cry.score >= SURELY_URGENT else None
-            found = (surely or found or self._answer(texts, said, expect) or cry
-                     or self._asked_for(texts, understand(self._known(expect)), expect))
+            within = None if listed else self._cry_within(here, now)
+            found = surely or found or within or self._answer(texts, said, expect) or cry
+            if found is None:
+                found = self._asked_for(texts, understand(self._known(expect)), expect)
+                if isinstance(found, Match) and found.node in self._urgent and here != texts and not listed:
+                    return NoMatch()  # Of others nobody asks the guide.
         if not isinstance(found, Match) or not found.node:
             return found
         urgent = found.node in self._urgent
-        if urgent and any(map(self._alarms.is_told, texts)):
-            return NoMatch()  # 听讲对门的人被骗了: of others nobody asks the guide.
         place = next((m for m in map(self._places.search, texts) if m), None)
         return dataclasses.replace(found, urgent=urgent, place=self._guide.places[place[0]] if place else "")
 
     def _alarm(self, said: _Said, at: str) -> Match | None:
         """What words lead to that come before every other reading."""
-        if self._is_listed_otherwise(said):
-            return None
-        for i, (text, share) in enumerate(zip(said.texts, said.shares)):
-            # What only the closed grammar has heard may be a fan that sounds like a cry.
-            counts = share >= LEAST_HEARD or i == len(said.texts) - 1
-            alarm = self._alarms.find(text, at) if counts else None
+        for text in said.believed:
+            alarm = self._alarms.find(text, at)
             if alarm:
                 return Match(node=alarm.node, aspect=self._alarm_aspect(alarm, text))
         return None
@@ -254,9 +264,7 @@ class Understanding:
 
     def _cry(self, said: _Said) -> Match | None:
         """What is most likely a cry for help, in whatever words."""
-        if self._is_listed_otherwise(said) or not said.texts or max(map(len, said.texts)) < LEAST_OF_TWO:
-            return None
-        if said.texts[0] in self._exact:
+        if max(map(len, said.texts), default=0) < LEAST_OF_TWO:
             return None
         weighed = self._weigh(said, Expectation())
         best, probability = weighed.ranked[0]
@@ -264,10 +272,35 @@ class Understanding:
             return Match(node=best, aspect=weighed.aspect, score=probability)
         return None
 
+    def _cry_within(self, texts: tuple[str, ...], said: _Said) -> Match | None:
+        """The same of a part of what was said: 我今天去了社保局，办认证，我实在撑不下去了."""
+        places = {self._classifier.index[node]: node for node in self._urgent if node in self._classifier.index}
+        found = [(float(np.exp(logs[place])), node, part) for text in (said.believed if said.spoken else texts)
+                 for part in self._parts(text)
+                 for logs in [self._classifier.log_probabilities(part)] for place, node in places.items()]
+        probability, node, part = max(found, default=(0.0, "", ""))
+        if probability < URGENT_PART:
+            return None
+        return Match(node=node, aspect=self._aspect(node, [(part, 1.0)]), score=probability)
+
+    def _parts(self, text: str) -> set[str]:
+        """Each clause of a text that was typed, and its beginnings and ends; of what was heard some of the latter."""
+        clauses = [plain for clause in re.split(r"[^\w]+", text) if (plain := self._padding.plain(bare(spelled_out(clause))))]
+        if len(clauses) > 1:
+            ends = ("".join(part) for i in range(1, len(clauses)) for part in (clauses[:i], clauses[i:]))
+            return {part for part in (*clauses, *ends) if len(part) >= LEAST_OF_A_PART}
+        whole = "".join(clauses)
+        return {part for length in PART_LENGTHS if length < len(whole) for part in (whole[:length], whole[-length:])}
+
     def _is_listed_otherwise(self, said: _Said) -> bool:
         """True if it is listed for something else, and so means that: 工地上摔断了腿，单位不赔."""
         text = said.texts[0] if said.texts else ""
         return text in self._outside or labels.is_node(self._exact.get(text, OUTSIDE))
+
+    def _is_listed(self, said: _Said) -> bool:
+        """True if it is listed for anything, or nothing was said."""
+        text = said.texts[0] if said.texts else ""
+        return not text or text in self._outside or text in self._exact
 
     def _heard(self, said: _Said, expect: Expectation) -> Match | Ask | NoMatch:
         listed = said.is_trusted and self._listed(said.texts[0], expect)
@@ -510,9 +543,7 @@ class Understanding:
         for node in expect.asked:
             odds[index[node]] += EXPECTED_BONUS
         if expect.topic in self._asked_on and expect.topic not in expect.refused:
-            # Of what only the closed grammar has heard nobody is taken to ask on.
-            believed = [text for text, share in zip(said.texts, said.shares) if share >= LEAST_HEARD] or said.texts[-1:]
-            odds[index[expect.topic]] += self._follow_up(expect.topic, believed)
+            odds[index[expect.topic]] += self._follow_up(expect.topic, said.believed)
         for label in {"!top" if node == ROOT else node for node in expect.refused} & index.keys():
             odds[index[label]] -= REFUSED
         if expect.refused:
@@ -591,6 +622,12 @@ class _Said:
         agreement = 1.0 - distance(syllables(closed), syllables(opened))
         share = CLOSED_SHARE * min(1.0, agreement / ALIKE)
         return cls((closed, opened), (share, 1 - share), (closed_confidence, opened_confidence), agreement, True)
+
+    @property
+    def believed(self) -> tuple[str, ...]:
+        """The texts without what only the closed grammar has heard: that may be a fan that sounds like a cry."""
+        *closed, last = zip(self.texts, self.shares)
+        return (*(text for text, share in closed if share >= LEAST_HEARD), last[0])
 
     @property
     def is_trusted(self) -> bool:

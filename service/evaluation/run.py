@@ -33,6 +33,15 @@ SPOKEN_LIMITS = tuning.Limits(wrong=0.055, accepted=0.02, asked=0.10)
 OPENINGS = ("不是这个，我问的是", "不对不对，我要问的是", "你听错了，我讲的是", "不是的，我想问", "搞错了，我是问", "不是不是，",
             "哎呀不对，我说的是", "我问的不是这个，是")
 """How somebody begins who was misunderstood; the guide lists only some of them."""
+SITUATIONS = {
+    "at the beginning": ("", Expectation()),
+    "behind a topic": ("", Expectation("n_payday", topic="n_payday")),
+    "at a question in doubt": ("", Expectation("root", asked=("m2_base", "m4_base"))),
+    "at a calculator's question": ("", Expectation("m4_age", form="m4_age", field="sex")),
+    "as a correction": ("不是的，", Expectation("m3_cert")),
+    "behind a story": ("姑娘，我跟你讲，我今天去了社保局，", Expectation()),
+}
+"""Where something urgent is said: what is said before it, and what was said to the listener."""
 CONFUSIONS = 15
 """The most frequent ones that are printed."""
 
@@ -47,6 +56,7 @@ def run(settings: Settings, folder: Path, split: str, every: int, tune: bool, wo
     understanding = Understanding(guide, classifier)
     report = _Report(out)
     _typed(report, guide, understanding, sets.read(folder, split))
+    _follow_ups(report, understanding, sets.read_follow_ups(folder, split))
     if every:
         items = sets.read_recordings(folder, split)[::every]
         _spoken(report, understanding, items, hearings.hear(settings, items, workers))
@@ -72,6 +82,13 @@ def corrected(guide: Guide, understanding: Understanding, items: Sequence[Item])
     return found
 
 
+def urgent(guide: Guide, understanding: Understanding, items: Sequence[Item]) -> dict[str, list[Judged]]:
+    """The verdicts on what must be heard first, in each situation in which it may be said."""
+    wanted = [item for item in items if item.label in guide.nodes and guide.nodes[item.label].is_urgent]
+    return {name: [scoring.judge(item, understanding.interpret(opening + item.text, there)) for item in wanted]
+            for name, (opening, there) in SITUATIONS.items()}
+
+
 def _typed(report: _Report, guide: Guide, understanding: Understanding, items: Sequence[Item]) -> None:
     report.title("Text")
     took, judged = [], []
@@ -83,10 +100,26 @@ def _typed(report: _Report, guide: Guide, understanding: Understanding, items: S
     report.verdicts([("text", judged)])
     right = scoring.shares(corrected(guide, understanding, items), "requests")
     report.line(f"corrections: n {right['n']}, right {right['right']:.3f}, served {right['served']:.3f}")
+    for situation, rows in urgent(guide, understanding, items).items():
+        report.first_try(situation, rows)
     report.line(f"text to outcome: median {np.median(took) * 1000:.1f} ms, P95 {np.percentile(took, 95) * 1000:.1f} ms")
     report.details(judged, lambda item: item.kind)
     weighed = [(item, understanding.weigh(item.text)) for item in items]
     report.reliability(_confidences(understanding, weighed))
+
+
+def followed_up(understanding: Understanding, items: Sequence[Item]) -> dict[str, list[Judged]]:
+    """The verdicts on what is said behind a topic: on who asks on about it, and on who leaves it."""
+    judged = [scoring.judge(i, understanding.interpret(i.text, Expectation(i.topic, topic=i.topic))) for i in items]
+    return {"the same topic": [j for j in judged if j.item.label == j.item.topic],
+            "another topic": [j for j in judged if j.item.label != j.item.topic]}
+
+
+def _follow_ups(report: _Report, understanding: Understanding, items: Sequence[Item]) -> None:
+    if items:
+        report.line("\nBehind a topic that was just told:\n")
+        for name, rows in followed_up(understanding, items).items():
+            report.groups(rows, lambda _, name=name: name)
 
 
 # --- spoken ---------------------------------------------------------------------------------------
@@ -115,6 +148,8 @@ def _spoken(report: _Report, understanding: Understanding, items: Sequence[Item]
     judged = {c.name: spoken(understanding, items, heard, c.name) for c in CONDITIONS}
     report.verdicts(list(judged.items()))
     together = [one for rows in judged.values() for one in rows]
+    for name, rows in judged.items():
+        report.first_try(name, [j for j in rows if (node := understanding.guide.nodes.get(j.item.label)) and node.is_urgent])
     report.line("\nAll conditions together, per kind of speaker:\n")
     report.groups(together, lambda item: f"voice {item.voice}")
     report.groups(together, lambda item: f"accent {item.accent}")
@@ -205,6 +240,11 @@ class _Report:
                       f"{asked['wrong']:.3f} | {told['n']} | {told['right']:.3f} | {told['wrong']:.3f} | "
                       f"{other['n']} | {other['accepted']:.3f} | {other['asked']:.3f} |")
         self.line()
+
+    def first_try(self, where: str, judged: Sequence[Judged]) -> None:
+        """How many of what is urgent is helped at once."""
+        found = scoring.shares(judged, "requests")
+        self.line(f"urgent, {where}: n {found['n']}, right {found['right']:.3f}")
 
     def groups(self, judged: Sequence[Judged], key: Callable[[Item], str]) -> None:
         """Right and served of the requests of each group."""

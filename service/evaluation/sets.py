@@ -3,6 +3,7 @@
     <sets>/<split>/requests_*.yaml   requests: node: [{text, kind, also, aspect}]
     <sets>/<split>/commands.yaml     commands: name: [{text, kind}]
     <sets>/<split>/outside*.yaml     outside: [{text, kind}]
+    <sets>/<split>/follow_ups.yaml   follow_ups: [{topic, text, node, aspect}], of measure only
     <sets>/<split>/recordings/       recordings.yaml and <id>.opus of some of them
 
 The two splits are written by different hands and share no sentence and no voice. Nothing of the
@@ -41,6 +42,8 @@ class Item:
     """short, plain, detail, story or long."""
     aspect: str = ""
     """What of the node is asked for; empty: the node as such, or it does not matter."""
+    topic: str = ""
+    """Node that was told just before; empty: nothing was."""
     recording: Path | None = None
     voice: str = ""
     speed: float = 1.0
@@ -82,6 +85,16 @@ def read_recordings(folder: Path, split: str) -> list[Item]:
                         speed=row["speed"], accent=row.get("accent", "none")) for row in rows]
     except (OSError, yaml.YAMLError, KeyError, TypeError) as e:
         raise SetsError(f"the recordings of {split} cannot be used: {type(e).__name__}: {e}") from e
+
+
+def read_follow_ups(folder: Path, split: str) -> list[Item]:
+    """What is said behind a topic that was just told; empty if the split has none. SetsError as ``read``."""
+    path = folder / split / "follow_ups.yaml"
+    try:
+        return [Item(row["text"], row["node"], (), "follow-up", row.get("aspect", ""), row["topic"])
+                for row in _yaml(path)["follow_ups"]] if path.exists() else []
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as e:
+        raise SetsError(f"the follow-ups of {split} cannot be used: {type(e).__name__}: {e}") from e
 
 
 def _item(row: dict, label: str) -> Item:

@@ -48,6 +48,27 @@ def test_a_cry_is_heard_behind_a_death_a_swindler_or_a_household_word(understand
     assert found.node == node and found.urgent
 
 
+@pytest.mark.parametrize("text, node", [
+    ("同志，我昨天去大厅办了社保卡，我实在熬不下去了，你帮我看下", "x_despair"),
+    ("你好我是来查养老金的我一个人在屋里实在熬不下去了", "x_despair"),
+    ("我在供销社做了二十年，今天来问退休，老伴突然倒在地上喊不应，你讲怎么办", "x_emergency"),
+    ("我去年问过医保卡，我在医院门口喘不上气来", "x_emergency"),
+    ("我看电视里讲养老金涨了，我胸口痛得不得了", "x_emergency"),
+    ("医保卡我也要问，先讲这个，钱已经打给那个骗子了，打了一万二，社保局管不管", "m5_scammed")])
+@pytest.mark.parametrize("expect", [Expectation(), IN_A_FORM, IN_DOUBT], ids=["menu", "form", "doubt"])
+def test_a_cry_is_heard_before_behind_and_within_a_story(understanding, text, node, expect):
+    found = understanding.interpret(text, expect)
+    assert found.node == node and found.urgent
+
+
+@pytest.mark.parametrize("text", [
+    "前年我跌过一跤，爬不起来，后头住院花了三万，医保报好多", "昨夜看的那个片子，大楼着了火，看得我眼泪都出来了",
+    "前年老倌子中风，讲不出话，那时候住院报了七成"])
+def test_what_went_on_long_ago_or_elsewhere_goes_on_in_the_next_clause(understanding, text):
+    found = understanding.interpret(text)
+    assert not (isinstance(found, Match) and found.urgent)
+
+
 @pytest.mark.parametrize("text", ["我老娘过世了", "喂，妹子，我老倌子上个礼拜走了", "爸爸今天早上过世了", "老伴在长沙医院走了"])
 @pytest.mark.parametrize("expect", [Expectation(), IN_A_FORM, IN_DOUBT], ids=["menu", "form", "doubt"])
 def test_a_death_is_heard_before_any_question(understanding, text, expect):

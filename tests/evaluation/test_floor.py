@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from service.evaluation import scoring, sets
-from service.evaluation.run import corrected, typed
+from service.evaluation.run import SITUATIONS, corrected, typed, urgent
 from service.evaluation.sets import MEASURE
 from tests.support import ROOT, edition
 
@@ -31,6 +31,13 @@ def test_corrections_reach_what_is_wanted(guide):
     items = sets.read(ROOT / "tests" / "sets", MEASURE)
     found = scoring.shares(corrected(guide, edition().understanding, items), "requests")
     assert found["right"] >= FLOOR["at_least"]["corrections"]["right"]
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_what_is_urgent_is_heard_first_wherever_it_is_said(guide, situation):
+    items = sets.read(ROOT / "tests" / "sets", MEASURE)
+    found = scoring.shares(urgent(guide, edition().understanding, items)[situation], "requests")
+    assert found["right"] >= FLOOR["at_least"]["urgent"]["right"]
 
 
 def test_no_node_is_left_behind(judged):
