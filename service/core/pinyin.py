@@ -10,6 +10,7 @@ import functools
 from typing import Callable
 
 from pypinyin import Style, lazy_pinyin
+from pypinyin.seg.simpleseg import seg
 
 _INITIALS = ("zh", "ch", "sh", "b", "p", "m", "f", "d", "t", "n", "l", "g", "k", "h", "j", "q",
              "x", "r", "z", "c", "s")
@@ -22,7 +23,13 @@ _MERGED_INITIALS = {"zh": "z", "ch": "c", "sh": "s", "n": "l"}
 @functools.lru_cache(maxsize=8192)
 def syllables(text: str) -> tuple[str, ...]:
     """The syllables of Chinese characters, toneless and merged: 湖南 -> (fu, lan)."""
-    return tuple(merge(s) for s in lazy_pinyin(text))
+    return tuple(s for word in seg(text) for s in _of_a_word(word))
+
+
+@functools.lru_cache(maxsize=65536)
+def _of_a_word(word: str) -> tuple[str, ...]:
+    """The same of one word as pypinyin cuts texts: a few thousand words make up all phrases."""
+    return tuple(map(merge, lazy_pinyin(word)))
 
 
 @functools.lru_cache(maxsize=4096)
