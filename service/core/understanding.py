@@ -110,6 +110,8 @@ class Expectation:
     """Nodes of the open question."""
     refused: tuple[str, ...] = ()
     """Nodes that were just refused; who does so speaks to the guide."""
+    corrects: bool = False
+    """True for who says that they were misunderstood."""
     today: datetime.date | None = None
     """Without it no year is understood."""
     form: str = ""
@@ -491,8 +493,8 @@ class Understanding:
             # 我不是问医保, and not a word of what else: it is no if it refuses what was understood.
             return Match(command="no", score=0.9) if refused & {expect.node, *expect.asked} else None
         refused = refused | {expect.node} & self._guide.nodes.keys() - {ROOT}
-        found = self._interpret(wanted, Expectation(asked=tuple(n for n in expect.asked if n not in refused),
-                                                    refused=tuple(refused & self._guide.nodes.keys())))
+        found = self._heard(wanted, Expectation(asked=tuple(n for n in expect.asked if n not in refused),
+                                                refused=tuple(refused & self._guide.nodes.keys()), corrects=True))
         if isinstance(found, Match) and (found.node is None or found.node != expect.node):
             return dataclasses.replace(found, corrected=True)
         if isinstance(found, Ask):
@@ -528,7 +530,7 @@ class Understanding:
     def _decided(self, said: _Said, expect: Expectation) -> Match | Ask | NoMatch:
         weighed = self._weigh(said, expect)
         verdict = self.judge(weighed)
-        if expect.refused and verdict.confidence >= RATHER_RIGHT:
+        if (expect.corrects or expect.refused) and verdict.confidence >= RATHER_RIGHT:
             # Whoever was sent the wrong way once is rather sent on than questioned.
             verdict = dataclasses.replace(verdict, acts=True)
         return decide(weighed, verdict)
@@ -637,6 +639,8 @@ class _Said:
         closed, opened = self.texts
         if self.confidences[0] * max(0.0, 1.2 * self.agreement - 0.2) >= TRUSTED:
             return True
+        if closed == opened and self.confidences[1] >= SURE:
+            return True  # 四, of which the closed grammar has many that are like it.
         # A short word that the open decoder was unsure of: 对, heard openly as 多位.
         short = self.confidences[0] >= SURE > self.confidences[1] and abs(len(closed) - len(opened)) <= 1
         return short and len(closed) <= SHORT
