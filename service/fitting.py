@@ -38,7 +38,7 @@ STRENGTH = 150.0
 """Inverse of the penalty on large coefficients."""
 STEPS, TOLERANCE = 150, 1e-4
 """Of the solver (L-BFGS): it ends where no step helps any more, or after so many steps."""
-STEPS_ON = 30
+STEPS_ON = 15
 """The same where it goes on from what was learnt before: an edit of some phrases changes little."""
 LEAST_KNOWN = 0.8
 """Share of the n-grams that must have been known before, to go on from there."""

@@ -6,7 +6,7 @@ from service.content.closeness import close_pairs
 
 
 def with_requests(guide, **requests):
-    nodes = {n: replace(guide.nodes[n], requests=requests.get(n, ())) for n in guide.nodes}
+    nodes = {n: replace(guide.nodes[n], requests=requests.get(n, ()), aspect_requests={}) for n in guide.nodes}
     return replace(guide, nodes=nodes, commands={}, key_phrases={})
 
 
