@@ -15,6 +15,8 @@ from service.core.model import Alarm, Alarms
 NEAR = 10
 """Characters that may stand between the words of an alarm."""
 _CLAUSE, _I = re.compile(r"\w+\W*"), "我"
+_BEFORE_I = re.compile(r"(?<=\w{6})(?=我)")
+"""Where a clause ends in what was heard, which has no signs."""
 _GAP = " " * (NEAR + 1)
 """Stands for what was struck out: nothing reaches across it."""
 
@@ -38,7 +40,7 @@ class AlarmFinder:
         Such a word goes for what follows it, until 我 or a word of the present begins a clause that has none.
         """
         kept, away = [], False
-        for clause in _CLAUSE.findall(text):
+        for clause in (c for part in _CLAUSE.findall(text) for c in _BEFORE_I.split(part)):
             told, past = self._told.search(clause), self._past.search(clause)
             now = self._now.search(clause) is not None
             if told or past and not now:

@@ -54,6 +54,7 @@ def test_a_cry_is_heard_behind_a_death_a_swindler_or_a_household_word(understand
     ("我在供销社做了二十年，今天来问退休，老伴突然倒在地上喊不应，你讲怎么办", "x_emergency"),
     ("我去年问过医保卡，我在医院门口喘不上气来", "x_emergency"),
     ("我看电视里讲养老金涨了，我胸口痛得不得了", "x_emergency"),
+    ("老婆前年走的我现在一个人觉得活着没意思不想活了", "x_despair"), ("去年查过医保卡的我胸口痛得不得了", "x_emergency"),
     ("医保卡我也要问，先讲这个，钱已经打给那个骗子了，打了一万二，社保局管不管", "m5_scammed")])
 @pytest.mark.parametrize("expect", [Expectation(), IN_A_FORM, IN_DOUBT], ids=["menu", "form", "doubt"])
 def test_a_cry_is_heard_before_behind_and_within_a_story(understanding, text, node, expect):
