@@ -39,11 +39,11 @@ EXPECTED_BONUS = 1.0
 """Log odds that are added to what the guide has just offered."""
 EXAMPLES_OF_A_TEMPLATE = 6
 """So many of a template's sentences are learnt."""
-TOPIC_BONUS = 0.5
+TOPIC_BONUS = 2.5
 """Log odds that are added to the topic that was just told: people ask on."""
 ANAPHORA_BONUS = 5.0
 """The same for who points back to it: 那我老伴呢."""
-DETAIL_BONUS = 6.0
+DETAIL_BONUS = 8.0
 """The same for who asks for a part of it, behind a lost card: 我走不动，我崽帮我去行不."""
 SURE_DETAIL = 0.85
 """Probability among the parts of the topic from which one of them is asked for."""

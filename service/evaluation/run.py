@@ -116,10 +116,9 @@ def followed_up(understanding: Understanding, items: Sequence[Item]) -> dict[str
 
 
 def _follow_ups(report: _Report, understanding: Understanding, items: Sequence[Item]) -> None:
-    if items:
-        report.line("\nBehind a topic that was just told:\n")
-        for name, rows in followed_up(understanding, items).items():
-            report.groups(rows, lambda _, name=name: name)
+    report.line("\nBehind a topic that was just told:\n")
+    for name, rows in followed_up(understanding, items).items():
+        report.groups(rows, lambda _, name=name: name)
 
 
 # --- spoken ---------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
     <sets>/<split>/requests_*.yaml   requests: node: [{text, kind, also, aspect}]
     <sets>/<split>/commands.yaml     commands: name: [{text, kind}]
     <sets>/<split>/outside*.yaml     outside: [{text, kind}]
-    <sets>/<split>/follow_ups.yaml   follow_ups: [{topic, text, node, aspect}], of measure only
+    <sets>/<split>/follow_ups.yaml   follow_ups: [{topic, text, node, aspect}]
     <sets>/<split>/recordings/       recordings.yaml and <id>.opus of some of them
 
 The two splits are written by different hands and share no sentence and no voice. Nothing of the
@@ -88,11 +88,11 @@ def read_recordings(folder: Path, split: str) -> list[Item]:
 
 
 def read_follow_ups(folder: Path, split: str) -> list[Item]:
-    """What is said behind a topic that was just told; empty if the split has none. SetsError as ``read``."""
+    """What is said behind a topic that was just told. SetsError as ``read``."""
     path = folder / split / "follow_ups.yaml"
     try:
         return [Item(row["text"], row["node"], (), "follow-up", row.get("aspect", ""), row["topic"])
-                for row in _yaml(path)["follow_ups"]] if path.exists() else []
+                for row in _yaml(path)["follow_ups"]]
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as e:
         raise SetsError(f"the follow-ups of {split} cannot be used: {type(e).__name__}: {e}") from e
 

@@ -68,6 +68,13 @@ def test_what_measures_is_not_what_is_listed(guide, items):
         assert [t for t in met if len(bare(t)) > 14] == []
 
 
+def test_what_is_said_behind_a_topic_is_of_the_guide_and_in_one_split_only(guide):
+    rows = {split: sets.read_follow_ups(SETS, split) for split in SPLITS}
+    assert {n for found in rows.values() for i in found for n in (i.topic, i.label)} <= {*guide.nodes}
+    assert not {(i.topic, bare(i.text)) for i in rows[TUNE]} & {(i.topic, bare(i.text)) for i in rows[MEASURE]}
+    assert all(sum(i.label == i.topic for i in found) >= 50 <= len(found) - 10 for found in rows.values())
+
+
 def test_there_are_enough_recordings_and_all_can_be_heard(recordings):
     every = [i for rows in recordings.values() for i in rows]
     assert len(every) >= 400 and sum(i.group == "outside" for i in every) >= 80
