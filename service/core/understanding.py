@@ -174,6 +174,7 @@ class Understanding:
         self._alarms = AlarmFinder(guide.alarms)
         self._outside = frozenset(map(bare, guide.outside))
         self._urgent = frozenset(node.id for node in guide.nodes.values() if node.is_urgent)
+        self._cries = {node: classifier.index[node] for node in self._urgent if node in classifier.index}
         self._places = any_of(longest_first(guide.places))
         # Who asks on about anything else has no part of it to ask for: 那我老伴呢 behind a menu means nothing.
         self._asked_on = frozenset(n.id for n in guide.nodes.values() if n.aspects and not n.is_urgent and not n.voice_only)
@@ -237,8 +238,8 @@ class Understanding:
             if cry and here != texts and not self._cry(now):
                 cry = None  # 听讲对门的人被骗了
             surely = cry if cry and cry.score >= SURELY_URGENT else None
-            within = None if listed else self._cry_within(here, now)
-            found = surely or found or within or self._answer(texts, said, expect) or cry
+            found = (surely or found or (None if listed else self._cry_within(here, now))
+                     or self._answer(texts, said, expect) or cry)
             if found is None:
                 found = self._asked_for(texts, understand(self._known(expect)), expect)
                 if isinstance(found, Match) and found.node in self._urgent and here != texts and not listed:
@@ -276,10 +277,9 @@ class Understanding:
 
     def _cry_within(self, texts: tuple[str, ...], said: _Said) -> Match | None:
         """The same of a part of what was said: 我今天去了社保局，办认证，我实在撑不下去了."""
-        places = {self._classifier.index[node]: node for node in self._urgent if node in self._classifier.index}
         found = [(float(np.exp(logs[place])), node, part) for text in (said.believed if said.spoken else texts)
                  for part in self._parts(text)
-                 for logs in [self._classifier.log_probabilities(part)] for place, node in places.items()]
+                 for logs in [self._classifier.log_probabilities(part)] for node, place in self._cries.items()]
         probability, node, part = max(found, default=(0.0, "", ""))
         if probability < URGENT_PART:
             return None
@@ -287,7 +287,7 @@ class Understanding:
 
     def _parts(self, text: str) -> set[str]:
         """Each clause of a text that was typed, and its beginnings and ends; of what was heard some of the latter."""
-        clauses = [plain for clause in re.split(r"[^\w]+", text) if (plain := self._padding.plain(bare(spelled_out(clause))))]
+        clauses = [plain for clause in re.split(r"\W+", text) if (plain := self._padding.plain(bare(spelled_out(clause))))]
         if len(clauses) > 1:
             ends = ("".join(part) for i in range(1, len(clauses)) for part in (clauses[:i], clauses[i:]))
             return {part for part in (*clauses, *ends) if len(part) >= LEAST_OF_A_PART}
@@ -530,7 +530,7 @@ class Understanding:
     def _decided(self, said: _Said, expect: Expectation) -> Match | Ask | NoMatch:
         weighed = self._weigh(said, expect)
         verdict = self.judge(weighed)
-        if (expect.corrects or expect.refused) and verdict.confidence >= RATHER_RIGHT:
+        if expect.corrects and verdict.confidence >= RATHER_RIGHT:
             # Whoever was sent the wrong way once is rather sent on than questioned.
             verdict = dataclasses.replace(verdict, acts=True)
         return decide(weighed, verdict)

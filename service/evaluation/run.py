@@ -59,7 +59,7 @@ def run(settings: Settings, folder: Path, split: str, every: int, tune: bool, wo
     _follow_ups(report, understanding, sets.read_follow_ups(folder, split))
     if every:
         items = sets.read_recordings(folder, split)[::every]
-        _spoken(report, understanding, items, hearings.hear(settings, items, workers))
+        _spoken(report, guide, understanding, items, hearings.hear(settings, items, workers))
     return 0
 
 
@@ -84,9 +84,14 @@ def corrected(guide: Guide, understanding: Understanding, items: Sequence[Item])
 
 def urgent(guide: Guide, understanding: Understanding, items: Sequence[Item]) -> dict[str, list[Judged]]:
     """The verdicts on what must be heard first, in each situation in which it may be said."""
-    wanted = [item for item in items if item.label in guide.nodes and guide.nodes[item.label].is_urgent]
+    wanted = [item for item in items if _is_urgent(guide, item)]
     return {name: [scoring.judge(item, understanding.interpret(opening + item.text, there)) for item in wanted]
             for name, (opening, there) in SITUATIONS.items()}
+
+
+def _is_urgent(guide: Guide, item: Item) -> bool:
+    node = guide.nodes.get(item.label)
+    return node is not None and node.is_urgent
 
 
 def _typed(report: _Report, guide: Guide, understanding: Understanding, items: Sequence[Item]) -> None:
@@ -108,17 +113,19 @@ def _typed(report: _Report, guide: Guide, understanding: Understanding, items: S
     report.reliability(_confidences(understanding, weighed))
 
 
-def followed_up(understanding: Understanding, items: Sequence[Item]) -> dict[str, list[Judged]]:
-    """The verdicts on what is said behind a topic: on who asks on about it, and on who leaves it."""
-    judged = [scoring.judge(i, understanding.interpret(i.text, Expectation(i.topic, topic=i.topic))) for i in items]
-    return {"the same topic": [j for j in judged if j.item.label == j.item.topic],
-            "another topic": [j for j in judged if j.item.label != j.item.topic]}
+def followed_up(understanding: Understanding, items: Sequence[Item]) -> list[Judged]:
+    """The verdicts on what is said behind a topic."""
+    return [scoring.judge(i, understanding.interpret(i.text, Expectation(i.topic, topic=i.topic))) for i in items]
+
+
+def whither(item: Item) -> str:
+    """Whether somebody asks on about the topic or leaves it."""
+    return "the same topic" if item.label == item.topic else "another topic"
 
 
 def _follow_ups(report: _Report, understanding: Understanding, items: Sequence[Item]) -> None:
     report.line("\nBehind a topic that was just told:\n")
-    for name, rows in followed_up(understanding, items).items():
-        report.groups(rows, lambda _, name=name: name)
+    report.groups(followed_up(understanding, items), whither)
 
 
 # --- spoken ---------------------------------------------------------------------------------------
@@ -141,14 +148,14 @@ def _words(hearing: Hearing) -> tuple[str, str, float, float]:
     return closed.text, opened.text, closed.confidence, opened.confidence
 
 
-def _spoken(report: _Report, understanding: Understanding, items: Sequence[Item],
+def _spoken(report: _Report, guide: Guide, understanding: Understanding, items: Sequence[Item],
             heard: hearings.Heard) -> None:
     report.title("Recordings")
     judged = {c.name: spoken(understanding, items, heard, c.name) for c in CONDITIONS}
     report.verdicts(list(judged.items()))
     together = [one for rows in judged.values() for one in rows]
     for name, rows in judged.items():
-        report.first_try(name, [j for j in rows if (node := understanding.guide.nodes.get(j.item.label)) and node.is_urgent])
+        report.first_try(name, [j for j in rows if _is_urgent(guide, j.item)])
     report.line("\nAll conditions together, per kind of speaker:\n")
     report.groups(together, lambda item: f"voice {item.voice}")
     report.groups(together, lambda item: f"accent {item.accent}")

@@ -39,7 +39,7 @@ class Item:
     also: tuple[str, ...]
     """Nodes that are as right."""
     kind: str
-    """short, plain, detail, story or long."""
+    """short, plain, detail, story, long or follow-up."""
     aspect: str = ""
     """What of the node is asked for; empty: the node as such, or it does not matter."""
     topic: str = ""
@@ -91,7 +91,7 @@ def read_follow_ups(folder: Path, split: str) -> list[Item]:
     """What is said behind a topic that was just told. SetsError as ``read``."""
     path = folder / split / "follow_ups.yaml"
     try:
-        return [Item(row["text"], row["node"], (), "follow-up", row.get("aspect", ""), row["topic"])
+        return [replace(_item({"kind": "follow-up", **row}, row["node"]), topic=row["topic"])
                 for row in _yaml(path)["follow_ups"]]
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as e:
         raise SetsError(f"the follow-ups of {split} cannot be used: {type(e).__name__}: {e}") from e

@@ -14,7 +14,7 @@ def node_of(found):
 
 @pytest.mark.parametrize("topic, text, aspect", [
     ("n_death", "养老金多发了两个月，要退不", "overpaid"), ("n_resident_med", "我退休了有职工医保", "retired"),
-    ("n_birth", "她没得单位呢", "none"), ("n_care", "哪个来屋里帮忙", "nobody"),
+    ("n_raise", "农村的呢", "rural"), ("n_birth", "她没得单位呢", "none"), ("n_care", "哪个来屋里帮忙", "nobody"),
     ("x_auth", "我在广东带孙怎么搞", "away"), ("x_auth", "那停了还补不", "stopped"), ("n_hospital", "那要先交好多押金", "deposit"),
     ("n_family_card", "那给我崽用呢", "")])
 def test_who_asks_on_is_understood_from_what_was_told(understanding, topic, text, aspect):

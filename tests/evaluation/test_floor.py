@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from service.evaluation import scoring, sets
-from service.evaluation.run import SITUATIONS, corrected, followed_up, typed, urgent
+from service.evaluation.run import SITUATIONS, corrected, followed_up, typed, urgent, whither
 from service.evaluation.sets import MEASURE
 from tests.support import ROOT, edition
 
@@ -40,10 +40,10 @@ def test_what_is_urgent_is_heard_first_wherever_it_is_said(guide, situation):
     assert found["right"] >= FLOOR["at_least"]["urgent"]["right"]
 
 
-@pytest.mark.parametrize("whither", ["the same topic", "another topic"])
-def test_who_asks_on_and_who_leaves_the_topic_are_both_understood(whither):
-    judged = followed_up(edition().understanding, sets.read_follow_ups(ROOT / "tests" / "sets", MEASURE))[whither]
-    assert scoring.shares(judged, "requests")["right"] >= FLOOR["at_least"]["follow_ups"][whither]
+@pytest.mark.parametrize("where", ["the same topic", "another topic"])
+def test_who_asks_on_and_who_leaves_the_topic_are_both_understood(where):
+    judged = followed_up(edition().understanding, sets.read_follow_ups(ROOT / "tests" / "sets", MEASURE))
+    assert scoring.shares(scoring.by(judged, whither)[where], "requests")["right"] >= FLOOR["at_least"]["follow_ups"][where]
 
 
 def test_no_node_is_left_behind(judged):
